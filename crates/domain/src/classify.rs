@@ -23,7 +23,9 @@ pub enum Verdict {
     /// 410: the receiver says that it will not come back.
     Gone,
     /// `retry_after`: how long the receiver asked to be left alone, from the end of the attempt.
-    Failure { retry_after: Option<Duration> },
+    Failure {
+        retry_after: Option<Duration>,
+    },
     /// The process stopped between the claim and the result.
     Unknown,
     NotRenderable,

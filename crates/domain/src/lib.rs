@@ -3,11 +3,18 @@
 //! Everything here is a function of its arguments: no I/O, no clock, no randomness, no async runtime. Time and
 //! randomness are described by the seams in [`time`] and [`random`] and handed in by whoever owns the process.
 
+pub mod classify;
 pub mod delivery;
+pub mod ecmascript;
 pub mod event;
 pub mod id;
+pub mod json;
 pub mod limits;
+pub mod pattern;
 pub mod problem;
+pub mod profile;
 pub mod random;
+pub mod retry;
+pub mod schedule;
+pub mod signature;
 pub mod time;
-// Modules joined by the profile work: classify ecmascript json pattern profile retry schedule signature

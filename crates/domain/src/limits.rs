@@ -82,8 +82,9 @@ pub const RETRIES_MAX: usize = 50;
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// What was scheduled when a webhook was switched off is held this long, then cancelled.
 pub const HELD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-/// What was held goes out at this rate when the webhook is switched on again, per webhook.
-pub const DRAIN_PER_SECOND: u32 = 50;
+/// Attempts to one webhook per second while it fails, and while it works off what was held or waited: a failing
+/// endpoint costs 2 % of one core at 0.1 ms an attempt, and 100,000 deliveries drain in under nine minutes.
+pub const DRAIN_PER_SECOND: u32 = 200;
 
 pub const RETENTION_DEFAULT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Rows removed in one transaction of the retention sweep: short enough that accepting does not notice.

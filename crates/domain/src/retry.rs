@@ -14,8 +14,14 @@ use crate::time::Timestamp;
 pub enum Next {
     Delivered,
     /// Try again at `due`; `step` steps of the schedule are then used.
-    Retry { due: Timestamp, step: u32 },
-    Failed { reason: Reason, disable_webhook: bool },
+    Retry {
+        due: Timestamp,
+        step: u32,
+    },
+    Failed {
+        reason: Reason,
+        disable_webhook: bool,
+    },
 }
 
 impl Next {
@@ -30,7 +36,13 @@ impl Next {
 
 /// Decides. `step` is how many steps of the schedule this delivery had used before the attempt (0 for the first),
 /// `ended` is when the attempt ended: delays run from there, so that a slow receiver is not asked again at once.
-pub fn next(policy: &DeliveryPolicy, verdict: &Verdict, step: u32, ended: Timestamp, random: &dyn Random) -> Next {
+pub fn next(
+    policy: &DeliveryPolicy,
+    verdict: &Verdict,
+    step: u32,
+    ended: Timestamp,
+    random: &dyn Random,
+) -> Next {
     match verdict {
         Verdict::Success => Next::Delivered,
         Verdict::Gone if policy.gone == GonePolicy::Disable => {
@@ -44,7 +56,9 @@ pub fn next(policy: &DeliveryPolicy, verdict: &Verdict, step: u32, ended: Timest
         Verdict::Unknown => Next::Retry { due: ended, step },
         Verdict::Gone | Verdict::Failure { .. } => {
             let asked = match verdict {
-                Verdict::Failure { retry_after } if policy.retry_after == RetryAfterPolicy::Honour => *retry_after,
+                Verdict::Failure { retry_after } if policy.retry_after == RetryAfterPolicy::Honour => {
+                    *retry_after
+                }
                 _ => None,
             };
             after_failure(policy, asked, step, ended, random)
@@ -60,7 +74,8 @@ fn after_failure(
     random: &dyn Random,
 ) -> Next {
     let Some(delay) = policy.retries.get(step as usize) else {
-        let reason = if policy.retries.is_empty() { Reason::SingleAttemptFailed } else { Reason::RetriesExhausted };
+        let reason =
+            if policy.retries.is_empty() { Reason::SingleAttemptFailed } else { Reason::RetriesExhausted };
         return Next::Failed { reason, disable_webhook: false };
     };
     let delay = jittered(*delay, policy.jitter, random);

@@ -1,0 +1,319 @@
+//! JSON as bytes: made compact without touching what it says, and read by slices of itself.
+//!
+//! The product promises data as it was sent: number text, key order and escapes. A document model would lose them, so
+//! bodies are cut and joined as bytes.
+
+use std::borrow::Cow;
+
+/// Why text is not JSON that we take.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    #[error("not valid JSON: {what} at byte {at}")]
+    Malformed { at: usize, what: &'static str },
+    #[error("nested deeper than {depth_max} levels")]
+    TooDeep { depth_max: usize },
+}
+
+/// The same JSON without whitespace outside strings; everything else byte for byte. Checks the grammar (RFC 8259) and
+/// that objects and arrays nest at most `depth_max` deep.
+pub fn compact(raw: &str, depth_max: usize) -> Result<Vec<u8>, JsonError> {
+    let mut scanner = Scanner { bytes: raw.as_bytes(), at: 0, depth_max };
+    let mut out = Vec::with_capacity(raw.len());
+    scanner.skip_whitespace();
+    scanner.value(&mut out, 0)?;
+    scanner.skip_whitespace();
+    if scanner.at != raw.len() {
+        return Err(scanner.malformed("something after the end"));
+    }
+    Ok(out)
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    depth_max: usize,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn skip_whitespace(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn malformed(&self, what: &'static str) -> JsonError {
+        JsonError::Malformed { at: self.at, what }
+    }
+
+    fn value(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), JsonError> {
+        match self.peek() {
+            Some(b'{') => self.object(out, depth),
+            Some(b'[') => self.array(out, depth),
+            Some(b'"') => self.string(out),
+            Some(b't') => self.word(out, b"true"),
+            Some(b'f') => self.word(out, b"false"),
+            Some(b'n') => self.word(out, b"null"),
+            Some(b'-' | b'0'..=b'9') => self.number(out),
+            _ => Err(self.malformed("expected a value")),
+        }
+    }
+
+    fn object(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), JsonError> {
+        self.enter(out, depth)?;
+        if self.leave(out, b'}') {
+            return Ok(());
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.malformed("expected a key"));
+            }
+            self.string(out)?;
+            self.skip_whitespace();
+            if self.peek() != Some(b':') {
+                return Err(self.malformed("expected ':'"));
+            }
+            self.take(out);
+            self.value(out, depth + 1)?;
+            self.skip_whitespace();
+            if self.leave(out, b'}') {
+                return Ok(());
+            }
+            if self.peek() != Some(b',') {
+                return Err(self.malformed("expected ',' or '}'"));
+            }
+            self.take(out);
+        }
+    }
+
+    fn array(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), JsonError> {
+        self.enter(out, depth)?;
+        if self.leave(out, b']') {
+            return Ok(());
+        }
+        loop {
+            self.value(out, depth + 1)?;
+            self.skip_whitespace();
+            if self.leave(out, b']') {
+                return Ok(());
+            }
+            if self.peek() != Some(b',') {
+                return Err(self.malformed("expected ',' or ']'"));
+            }
+            self.take(out);
+        }
+    }
+
+    fn enter(&mut self, out: &mut Vec<u8>, depth: usize) -> Result<(), JsonError> {
+        if depth >= self.depth_max {
+            return Err(JsonError::TooDeep { depth_max: self.depth_max });
+        }
+        self.take(out);
+        Ok(())
+    }
+
+    /// Copies one structural byte and goes to the next token.
+    fn take(&mut self, out: &mut Vec<u8>) {
+        out.push(self.bytes[self.at]);
+        self.at += 1;
+        self.skip_whitespace();
+    }
+
+    fn leave(&mut self, out: &mut Vec<u8>, bracket: u8) -> bool {
+        let ends = self.peek() == Some(bracket);
+        if ends {
+            out.push(bracket);
+            self.at += 1;
+        }
+        ends
+    }
+
+    fn word(&mut self, out: &mut Vec<u8>, word: &'static [u8]) -> Result<(), JsonError> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return Err(self.malformed("expected a value"));
+        }
+        out.extend_from_slice(word);
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn string(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
+        let start = self.at;
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(0x20..) => self.at += 1,
+                Some(_) => return Err(self.malformed("a control character in a string")),
+                None => return Err(self.malformed("a string without end")),
+            }
+        }
+        self.at += 1;
+        out.extend_from_slice(&self.bytes[start..self.at]);
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), JsonError> {
+        match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+            Some(b'u')
+                if self.bytes.len() >= self.at + 6
+                    && self.bytes[self.at + 2..self.at + 6].iter().all(u8::is_ascii_hexdigit) =>
+            {
+                self.at += 6;
+            }
+            _ => return Err(self.malformed("an unknown escape in a string")),
+        }
+        Ok(())
+    }
+
+    fn number(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        out.extend_from_slice(&self.bytes[start..self.at]);
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), JsonError> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { Err(self.malformed("expected a digit")) } else { Ok(()) }
+    }
+}
+
+/// The value at `path` inside compact, valid JSON, as a slice of it; `None` when there is no such member. Of duplicate
+/// keys the last counts, as in every reader that receivers are likely to use.
+pub fn find<'a>(json: &'a [u8], path: &[String]) -> Option<&'a [u8]> {
+    let mut value = json;
+    for key in path {
+        value = members(value).filter(|(name, _)| key_is(name, key)).last()?.1;
+    }
+    Some(value)
+}
+
+/// The members of a compact, valid JSON object: the key with its quotes, and the value. Nothing for other values.
+pub fn members(object: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = object.strip_prefix(b"{").unwrap_or_default();
+    std::iter::from_fn(move || {
+        let key_end = value_end(rest)?;
+        let key = &rest[..key_end];
+        let value = rest.get(key_end + 1..)?;
+        let end = value_end(value)?;
+        rest = value.get(end + 1..).unwrap_or_default();
+        Some((key, &value[..end]))
+    })
+}
+
+/// Where the value that `json` begins with ends. `None` where no value begins.
+fn value_end(json: &[u8]) -> Option<usize> {
+    match json.first()? {
+        b'"' => string_end(json),
+        b'{' | b'[' => {
+            let mut depth = 0usize;
+            let mut at = 0;
+            while at < json.len() {
+                match json[at] {
+                    b'"' => {
+                        at += string_end(&json[at..])?;
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth = depth.checked_sub(1)?,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            None
+        }
+        b'}' | b']' | b',' | b':' => None,
+        _ => Some(json.iter().position(|byte| matches!(byte, b',' | b'}' | b']')).unwrap_or(json.len())),
+    }
+}
+
+fn string_end(json: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match json.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+}
+
+fn key_is(quoted: &[u8], key: &str) -> bool {
+    let inner = &quoted[1..quoted.len() - 1];
+    if !inner.contains(&b'\\') {
+        return inner == key.as_bytes();
+    }
+    text(quoted).is_some_and(|text| text == key)
+}
+
+/// The text that a JSON string stands for; `None` when the value is not a string, or has a lone surrogate.
+pub fn text(value: &[u8]) -> Option<Cow<'_, str>> {
+    let inner = value.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let inner = std::str::from_utf8(inner).ok()?;
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_slice::<String>(value).ok().map(Cow::Owned)
+}
+
+/// Writes `text` as a JSON string with as few escapes as the grammar allows: what `JSON.stringify` writes.
+pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let bytes = text.as_bytes();
+    out.push(b'"');
+    let mut written = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let short = match byte {
+            b'"' => b'"',
+            b'\\' => b'\\',
+            0x08 => b'b',
+            0x0c => b'f',
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b'\t' => b't',
+            0x00..=0x1f => 0,
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[written..at]);
+        written = at + 1;
+        if short == 0 {
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 15)]);
+        } else {
+            out.extend_from_slice(&[b'\\', short]);
+        }
+    }
+    out.extend_from_slice(&bytes[written..]);
+    out.push(b'"');
+}

@@ -1,0 +1,182 @@
+//! Signatures: keys from secrets, and the header that proves who sent a body.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::limits;
+use crate::problem::{Code, Problem, Warning};
+use crate::random::Random;
+
+/// How a profile signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignaturePolicy {
+    pub secret: SecretRule,
+    /// The header carries one signature for each key in force, so secrets rotate with overlap. Otherwise a new secret
+    /// is pending until it is confirmed or its time comes.
+    pub carries_list: bool,
+    pub secret_form: SecretForm,
+    /// Whether Ed25519 keys (`whsk_…`) can be chosen instead of shared secrets.
+    pub asymmetric: bool,
+}
+
+/// Whether a webhook must have a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretRule {
+    /// One is generated where none is given.
+    Required,
+    /// Requests go out unsigned without one.
+    Optional,
+}
+
+/// How a secret's text stands for key bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretForm {
+    /// The text's own bytes.
+    Utf8,
+    /// `whsec_` and 24 to 64 bytes as base64 (Standard Webhooks 1.0).
+    Whsec,
+}
+
+/// Which kind of key to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// A shared secret for HMAC-SHA256.
+    Shared,
+    /// An Ed25519 key pair: receivers get the public half.
+    Ed25519,
+}
+
+/// A key that is ready to sign. Holds the keyed state of the MAC, wiped when dropped, and never shows itself.
+#[derive(Clone)]
+pub struct SigningKey(Key);
+
+#[derive(Clone)]
+enum Key {
+    Shared(Hmac<Sha256>),
+    Ed25519(Box<ed25519_dalek::SigningKey>),
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey")
+    }
+}
+
+const WHSEC: &str = "whsec_";
+const WHSK: &str = "whsk_";
+const WHPK: &str = "whpk_";
+
+impl SigningKey {
+    pub fn shared(key: &[u8]) -> Self {
+        Self(Key::Shared(Hmac::new_from_slice(key).expect("because HMAC takes keys of any length")))
+    }
+
+    pub fn kind(&self) -> KeyKind {
+        match self.0 {
+            Key::Shared(_) => KeyKind::Shared,
+            Key::Ed25519(_) => KeyKind::Ed25519,
+        }
+    }
+
+    /// What receivers verify with, as `whpk_` and base64; `None` for a shared secret.
+    pub fn public_key(&self) -> Option<String> {
+        match &self.0 {
+            Key::Shared(_) => None,
+            Key::Ed25519(key) => Some(format!("{WHPK}{}", BASE64.encode(key.verifying_key().as_bytes()))),
+        }
+    }
+
+    /// The MAC or signature over the parts, one after another.
+    pub(crate) fn sign(&self, parts: &[&[u8]]) -> Vec<u8> {
+        match &self.0 {
+            Key::Shared(keyed) => {
+                let mut mac = keyed.clone();
+                for part in parts {
+                    mac.update(part);
+                }
+                mac.finalize().into_bytes().to_vec()
+            }
+            Key::Ed25519(key) => {
+                use ed25519_dalek::Signer as _;
+                key.sign(&parts.concat()).to_bytes().to_vec()
+            }
+        }
+    }
+}
+
+impl SignaturePolicy {
+    /// The key that a secret stands for, or `secret_invalid` with what is taken.
+    pub fn signing_key(&self, secret: &str) -> Result<SigningKey, Problem> {
+        if secret.is_empty() || secret.len() > limits::SECRET_BYTES_MAX {
+            return Err(invalid(format!("A secret has 1 to {} bytes.", limits::SECRET_BYTES_MAX)));
+        }
+        if self.asymmetric
+            && let Some(text) = secret.strip_prefix(WHSK)
+        {
+            return ed25519_key(text);
+        }
+        match self.secret_form {
+            SecretForm::Utf8 => Ok(SigningKey::shared(secret.as_bytes())),
+            SecretForm::Whsec => whsec_key(secret),
+        }
+    }
+
+    pub fn secret_warning(&self, secret: &str) -> Option<Warning> {
+        let short = self.secret_form == SecretForm::Utf8 && secret.len() < limits::SECRET_BYTES_ADVISED;
+        short.then(|| Warning {
+            code: "secret_short",
+            detail: format!(
+                "The secret has {} bytes; use at least {}, or let Postrider generate one.",
+                secret.len(),
+                limits::SECRET_BYTES_ADVISED
+            ),
+        })
+    }
+
+    /// A new secret of 32 random bytes in the form that this profile takes. [`KeyKind::Ed25519`] is for profiles whose
+    /// policy is `asymmetric`.
+    pub fn generate_secret(&self, kind: KeyKind, random: &dyn Random) -> String {
+        let mut bytes = Zeroizing::new([0u8; 32]);
+        random.fill(bytes.as_mut());
+        match (kind, self.secret_form) {
+            (KeyKind::Ed25519, _) => format!("{WHSK}{}", BASE64.encode(bytes.as_ref())),
+            (KeyKind::Shared, SecretForm::Whsec) => format!("{WHSEC}{}", BASE64.encode(bytes.as_ref())),
+            (KeyKind::Shared, SecretForm::Utf8) => hex::encode(bytes.as_ref()),
+        }
+    }
+}
+
+fn whsec_key(secret: &str) -> Result<SigningKey, Problem> {
+    const TAKEN: &str = "This profile's secrets are `whsec_` followed by 24 to 64 bytes in base64. Leave the secret \
+                         out to have one generated.";
+    let text = secret.strip_prefix(WHSEC).ok_or_else(|| invalid(TAKEN))?;
+    let bytes = Zeroizing::new(BASE64.decode(text).map_err(|_| invalid(TAKEN))?);
+    if !(24..=64).contains(&bytes.len()) {
+        return Err(invalid(TAKEN));
+    }
+    Ok(SigningKey::shared(&bytes))
+}
+
+/// 32 bytes are the private seed; 64 are the seed and the public key, which must belong together.
+fn ed25519_key(text: &str) -> Result<SigningKey, Problem> {
+    const TAKEN: &str = "A signing key is `whsk_` followed by an Ed25519 private key (32 bytes), or a key pair \
+                         (64 bytes), in base64.";
+    let bytes = Zeroizing::new(BASE64.decode(text).map_err(|_| invalid(TAKEN))?);
+    let key = match bytes.len() {
+        32 => ed25519_dalek::SigningKey::try_from(bytes.as_slice()),
+        64 => <&[u8; 64]>::try_from(bytes.as_slice())
+            .map_err(|_| ed25519_dalek::SignatureError::new())
+            .and_then(ed25519_dalek::SigningKey::from_keypair_bytes),
+        _ => return Err(invalid(TAKEN)),
+    };
+    Ok(SigningKey(Key::Ed25519(Box::new(key.map_err(|_| invalid(TAKEN))?))))
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::at(Code::SecretInvalid, "secret", detail)
+}
