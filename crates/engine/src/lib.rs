@@ -1,1 +1,282 @@
+//! The engine: the way of an event, the configuration it follows, and the clock's work.
 //!
+//! [`Engine`] is what the API, the pages and the binary hold. Folders are flows, files are stations, in reading order:
+//! `accept` is the only door to disk; `outbound` takes an event to its receivers; `control` writes the configuration;
+//! `clock` does what time asks for.
+
+pub mod accept;
+pub mod clock;
+pub mod control;
+mod error;
+pub mod metrics;
+pub mod outbound;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use postrider_domain::event::{EventKind, WEBHOOK_DISABLED};
+use postrider_domain::id::{DeliveryId, WebhookId};
+use postrider_domain::problem::{Code, Problem};
+use postrider_domain::random::Random;
+use postrider_domain::time::Clock;
+use postrider_egress::Egress;
+use postrider_store::{NewIdempotency, Store, StoreError};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use control::{Control, Installation};
+pub use error::EngineError;
+use metrics::Metrics;
+use outbound::catalogue::{Catalogue, Tenant, Webhook};
+use outbound::dispatch::{Audience, NOTICES_MAX, Notice, Outbound, PublishOutcome, Published, ReplayOutcome};
+use outbound::ingest::{self, Draft, Publication};
+use outbound::lanes::{LaneLimits, Lanes};
+
+/// What an engine is made of.
+pub struct Parts {
+    pub store: Store,
+    pub egress: Arc<Egress>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub installation: Installation,
+    pub lanes: LaneLimits,
+}
+
+/// A running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    outbound: Arc<Outbound>,
+    control: Control,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// The answer to publishing: fresh, or what the same idempotency key got before.
+pub enum Answered<T> {
+    Fresh(T),
+    Replayed(Vec<u8>),
+}
+
+impl Engine {
+    /// Loads the configuration, settles what a crash left behind, and begins to send.
+    pub async fn start(parts: Parts) -> Result<Self, EngineError> {
+        let catalogue = Arc::new(Catalogue::default());
+        let lanes = Lanes::new(parts.lanes, parts.clock.clone());
+        let (notices, inbox) = mpsc::channel(NOTICES_MAX);
+        let outbound = Arc::new(Outbound::new(
+            parts.store,
+            parts.egress,
+            catalogue,
+            lanes,
+            parts.clock,
+            parts.random,
+            Arc::new(Metrics::default()),
+            notices,
+        ));
+        let control = Control::new(outbound.clone(), parts.installation);
+        control.load_all().await?;
+        clock::recover(&outbound).await?;
+        let engine = Self(Arc::new(Inner { outbound: outbound.clone(), control, tasks: Mutex::default() }));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(outbound.clone().dispatch());
+        tasks.spawn(act_on_notices(engine.control().clone(), outbound.clone(), inbox));
+        tasks.spawn(clock::run(outbound.clone()));
+        tasks.spawn(engine.control().clone().run_jobs());
+        *engine.0.tasks.lock().expect("because no holder of this lock panics") = tasks;
+        Ok(engine)
+    }
+
+    pub fn control(&self) -> &Control {
+        &self.0.control
+    }
+
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.outbound.catalogue
+    }
+
+    /// For reading.
+    pub fn store(&self) -> &Store {
+        &self.0.outbound.store
+    }
+
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.outbound.clock
+    }
+
+    pub fn random(&self) -> &Arc<dyn Random> {
+        &self.0.outbound.random
+    }
+
+    pub fn egress(&self) -> &Egress {
+        &self.0.outbound.egress
+    }
+
+    /// Prometheus' text.
+    pub fn metrics(&self) -> String {
+        let outbound = &self.0.outbound;
+        outbound.metrics.encode(outbound.lanes.in_flight(), outbound.egress.idle_sockets())
+    }
+
+    /// Accepts one event. Returns when it is durable.
+    pub async fn publish(
+        &self,
+        tenant: &Arc<Tenant>,
+        publication: &Publication<'_>,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<Answered<(Published, Draft)>, EngineError> {
+        let draft = ingest::check(tenant, publication, EventKind::Normal)?;
+        let published = self.0.outbound.publish(tenant, vec![draft.clone()], Audience::Matching, idempotency).await?;
+        match one(published)? {
+            Answered::Fresh(published) => Ok(Answered::Fresh((published, draft))),
+            Answered::Replayed(answer) => Ok(Answered::Replayed(answer)),
+        }
+    }
+
+    /// Accepts drafts that [`ingest::check`] let pass, in one transaction.
+    pub async fn publish_drafts(
+        &self,
+        tenant: &Arc<Tenant>,
+        drafts: Vec<Draft>,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<Answered<Vec<Published>>, EngineError> {
+        match self.0.outbound.publish(tenant, drafts, Audience::Matching, idempotency).await? {
+            PublishOutcome::Done(published) => Ok(Answered::Fresh(published)),
+            PublishOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
+            PublishOutcome::KeyReused => Err(key_reused().into()),
+        }
+    }
+
+    /// Sends a test event to one webhook, also when that is off.
+    pub async fn publish_test(
+        &self,
+        tenant: &Arc<Tenant>,
+        webhook: &Arc<Webhook>,
+        publication: &Publication<'_>,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<Answered<Published>, EngineError> {
+        let draft = ingest::check(tenant, publication, EventKind::Test)?;
+        let slot = self.0.outbound.lanes.reserve_test(tenant.id, webhook.id).ok_or_else(|| {
+            EngineError::refused(Code::Overloaded, "Every sending slot is taken just now. Try again in a few seconds.")
+        })?;
+        one(self.0.outbound.publish(tenant, vec![draft], Audience::Only(webhook, slot), idempotency).await?)
+    }
+
+    /// Sends a delivery that has ended once more, as a new delivery of the same event.
+    pub async fn delivery_retry(
+        &self,
+        tenant: &Tenant,
+        delivery: DeliveryId,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<Answered<DeliveryId>, EngineError> {
+        let old = self
+            .store()
+            .delivery_get(tenant.id, delivery)
+            .await?
+            .ok_or_else(|| Problem::not_found("delivery"))?;
+        if !old.state.is_final() {
+            return Err(EngineError::refused(
+                Code::DeliveryNotFinal,
+                format!("The delivery is {}; it can be retried by hand once it has ended.", old.state.as_str()),
+            ));
+        }
+        if tenant.webhook(old.webhook).is_none() {
+            return Err(EngineError::refused(
+                Code::Conflict,
+                "The delivery's webhook was deleted. Publish the event again or register a new webhook.",
+            ));
+        }
+        if self.store().event_get(tenant.id, old.event).await?.is_none() {
+            return Err(EngineError::refused(
+                Code::PayloadExpired,
+                "The event's payload is past its retention. Publish the event again.",
+            ));
+        }
+        match self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency).await? {
+            ReplayOutcome::Done(ids) => ids.first().copied().map(Answered::Fresh).ok_or(StoreError::Closed.into()),
+            ReplayOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
+            ReplayOutcome::KeyReused => Err(key_reused().into()),
+        }
+    }
+
+    /// Makes due now what waits for the tenant's next scan. Returns how many deliveries that is.
+    pub async fn scan_run(&self, tenant: &Tenant) -> Result<u64, EngineError> {
+        let now = self.clock().now();
+        let due = self.store().delivery_make_due(now, tenant.id).await?;
+        for webhook in &tenant.webhooks {
+            self.0.outbound.lanes.scheduled(tenant.id, webhook.id, now);
+        }
+        tracing::info!(tenant = %tenant.public_id, due, "scan.run");
+        Ok(due)
+    }
+
+    /// Ends well: no new claims, what is in flight ends within `grace`, results are written.
+    pub async fn stop(&self, grace: Duration) {
+        let outbound = &self.0.outbound;
+        outbound.lanes.stop();
+        let deadline = outbound.clock.now().plus(grace);
+        tokio::select! {
+            () = outbound.lanes.idle() => {}
+            () = outbound.clock.sleep_until(deadline) => {
+                tracing::warn!(in_flight = outbound.lanes.in_flight(), "stop.grace_over");
+            }
+        }
+        outbound.abandon();
+        let mut tasks = std::mem::take(&mut *self.0.tasks.lock().expect("because no holder of this lock panics"));
+        tasks.shutdown().await;
+    }
+}
+
+fn one(outcome: PublishOutcome) -> Result<Answered<Published>, EngineError> {
+    match outcome {
+        PublishOutcome::Done(published) => {
+            published.into_iter().next().map(Answered::Fresh).ok_or(StoreError::Closed.into())
+        }
+        PublishOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
+        PublishOutcome::KeyReused => Err(key_reused().into()),
+    }
+}
+
+fn key_reused() -> Problem {
+    Problem::at(
+        Code::IdempotencyKeyReused,
+        "Idempotency-Key",
+        "This key was used within 24 hours for another request. Use a new key for a new request.",
+    )
+}
+
+/// Acts on what the outbound flow noticed but must not do itself: it writes no configuration.
+async fn act_on_notices(control: Control, outbound: Arc<Outbound>, mut inbox: mpsc::Receiver<Notice>) {
+    while let Some(Notice::WebhookGone { tenant, webhook }) = inbox.recv().await {
+        const REASON: &str = "The receiver answered 410 Gone.";
+        match control.webhook_disable(tenant, webhook, REASON).await {
+            Ok(true) => webhook_disabled_event(&outbound, tenant, webhook, REASON).await,
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, %webhook, "webhook.not_disabled"),
+        }
+    }
+}
+
+async fn webhook_disabled_event(
+    outbound: &Arc<Outbound>,
+    tenant: postrider_domain::id::TenantId,
+    webhook: WebhookId,
+    reason: &str,
+) {
+    let Some(tenant) = outbound.catalogue.tenant(tenant) else { return };
+    let Some(webhook) = tenant.webhook(webhook) else { return };
+    if !tenant.webhooks.iter().any(|other| other.patterns.names_exactly(WEBHOOK_DISABLED)) {
+        return;
+    }
+    let data = json!({
+        "webhookId": webhook.id.to_string(),
+        "webhookName": webhook.name,
+        "url": webhook.url,
+        "reason": reason,
+    });
+    let draft = Draft::operational(WEBHOOK_DISABLED, outbound.clock.now(), data, 0);
+    if let Err(error) = outbound.publish(&tenant, vec![draft], Audience::Matching, None).await {
+        tracing::error!(%error, "webhook.disabled_not_published");
+    }
+}

@@ -1,0 +1,72 @@
+//! What time asks for: crashed attempts, held deliveries that are held no longer, retention.
+
+mod sweep;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_domain::time::Timestamp;
+use postrider_store::{AfterCrash, StoreError};
+
+use crate::outbound::dispatch::Outbound;
+use crate::outbound::lanes::WebhookChange;
+
+/// How often the sweeps look. What they find was due for minutes to weeks: a minute more does not matter.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Idle sockets are looked through more often: each is a file descriptor at somebody else's machine too.
+const SOCKETS_EVERY: Duration = Duration::from_secs(5);
+
+/// At start: attempts that a crash cut off get their row and their deliveries go on; the lanes learn what waits.
+pub async fn recover(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
+    for tenant in outbound.catalogue.tenants() {
+        for webhook in tenant.webhooks.iter().filter(|webhook| !webhook.enabled) {
+            outbound.webhook_changed(&tenant, webhook.id, WebhookChange::Disabled);
+        }
+    }
+    reap(outbound, None).await?;
+    for (tenant, webhook, due) in outbound.store.webhooks_due_any_tenant().await? {
+        outbound.lanes.scheduled(tenant, webhook, due);
+    }
+    Ok(())
+}
+
+/// Settles claims whose lease ended before `expired_before`; at start, all of them.
+async fn reap(outbound: &Arc<Outbound>, expired_before: Option<Timestamp>) -> Result<(), StoreError> {
+    let now = outbound.clock.now();
+    let at_most_once: HashMap<_, _> = outbound
+        .catalogue
+        .tenants()
+        .into_iter()
+        .map(|tenant| (tenant.id, tenant.profile().delivery.at_most_once))
+        .collect();
+    let rule = move |tenant| match at_most_once.get(&tenant) {
+        Some(true) => AfterCrash::Fail,
+        Some(false) | None => AfterCrash::SendAgain,
+    };
+    let reaped = outbound.store.lease_reap(now, expired_before, Box::new(rule)).await?;
+    for (tenant, webhook) in &reaped.due_again {
+        outbound.lanes.scheduled(*tenant, *webhook, now);
+    }
+    if reaped.sent_again + reaped.failed > 0 {
+        tracing::warn!(sent_again = reaped.sent_again, failed = reaped.failed, "lease.reaped");
+    }
+    Ok(())
+}
+
+/// Until the process ends.
+pub async fn run(outbound: Arc<Outbound>) {
+    let mut next_sweep = outbound.clock.now().plus(SWEEP_EVERY);
+    loop {
+        let now = outbound.clock.now();
+        outbound.clock.sleep_until(now.plus(SOCKETS_EVERY)).await;
+        outbound.egress.sweep_idle();
+        if outbound.clock.now() < next_sweep {
+            continue;
+        }
+        next_sweep = outbound.clock.now().plus(SWEEP_EVERY);
+        if let Err(error) = sweep::sweep(&outbound).await {
+            tracing::error!(%error, "sweep.failed");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! One HTTP request of a delivery: render, sign, send, and note everything that was seen.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use postrider_domain::classify::Seen;
+use postrider_domain::delivery::{AttemptClass, DeliveryKind};
+use postrider_domain::event::EventKind;
+use postrider_domain::id::{self, DeliveryId};
+use postrider_domain::limits;
+use postrider_domain::profile::{BodyRule, Message, Profile};
+use postrider_domain::time::Timestamp;
+use postrider_egress::{BodyEnd, Exchange, FailureClass, ReadBody, Request, Reuse};
+use postrider_store::StoredEvent;
+use sha2::{Digest, Sha256};
+
+use super::catalogue::{Pinned, Tenant, Webhook};
+use super::dispatch::Outbound;
+use super::lanes::Slot;
+
+/// A claimed delivery in hand.
+pub struct Work {
+    pub tenant: Arc<Tenant>,
+    pub webhook: Arc<Webhook>,
+    pub pinned: Arc<Pinned>,
+    pub event: Arc<EventInHand>,
+    pub delivery: DeliveryId,
+    pub kind: DeliveryKind,
+    pub fence: i64,
+    /// The number of this attempt, from 1.
+    pub attempt: u32,
+    /// Steps of the retry schedule used before it.
+    pub step: u32,
+    /// The attempt before it reads `unknown`: the receiver may have had this already.
+    pub resend: bool,
+    pub slot: Slot,
+}
+
+/// An event and, once the first of its deliveries has rendered it, its body.
+pub struct EventInHand {
+    pub stored: Arc<StoredEvent>,
+    wire_id: String,
+    body: OnceLock<Rendered>,
+}
+
+#[derive(Clone)]
+struct Rendered {
+    bytes: Bytes,
+    sha256: [u8; 32],
+}
+
+impl std::ops::Deref for EventInHand {
+    type Target = StoredEvent;
+
+    fn deref(&self) -> &StoredEvent {
+        &self.stored
+    }
+}
+
+impl EventInHand {
+    pub fn new(stored: Arc<StoredEvent>) -> Arc<Self> {
+        let wire_id = wire_id(&stored);
+        Arc::new(Self { stored, wire_id, body: OnceLock::new() })
+    }
+
+    /// The id that receivers see: the publisher's own, or ours.
+    pub fn wire_id(&self) -> &str {
+        &self.wire_id
+    }
+}
+
+/// The id of a stored event as receivers and callers see it.
+pub fn wire_id(event: &StoredEvent) -> String {
+    event.external_id.clone().unwrap_or_else(|| event.id.to_string())
+}
+
+/// What an attempt came to, before anybody judged it.
+pub struct Attempted {
+    pub started: Timestamp,
+    pub ended: Timestamp,
+    /// `None`: the request could not be made.
+    pub exchange: Option<Exchange>,
+    not_made: Option<NotMade>,
+    pub body_sha256: Option<[u8; 32]>,
+    pub request_bytes: u64,
+}
+
+struct NotMade {
+    class: AttemptClass,
+    detail: String,
+}
+
+impl Attempted {
+    pub fn total_us(&self) -> u64 {
+        self.exchange.as_ref().map_or(0, |exchange| exchange.timing.total_us)
+    }
+
+    pub fn seen(&self) -> Seen<'_> {
+        if let Some(not_made) = &self.not_made {
+            return Seen::Nothing(not_made.class);
+        }
+        match self.exchange.as_ref().map(|exchange| &exchange.result) {
+            None => Seen::Nothing(AttemptClass::Unknown),
+            Some(Ok(response)) => Seen::Answer {
+                status: response.status,
+                body_complete: response.body_end == BodyEnd::Complete,
+                retry_after: response.retry_after.as_deref(),
+            },
+            Some(Err(failure)) => Seen::Nothing(match failure.class {
+                FailureClass::Dns => AttemptClass::Dns,
+                FailureClass::Connect => AttemptClass::Connect,
+                FailureClass::Tls => AttemptClass::Tls,
+                FailureClass::Timeout => AttemptClass::Timeout,
+                FailureClass::Reset => AttemptClass::Reset,
+                FailureClass::Protocol => AttemptClass::Protocol,
+                FailureClass::Blocked => AttemptClass::BlockedTarget,
+            }),
+        }
+    }
+
+    /// What happened, for the tenant, where the class and status do not say it all.
+    pub fn detail(&self) -> Option<String> {
+        if let Some(not_made) = &self.not_made {
+            return Some(not_made.detail.clone());
+        }
+        match self.exchange.as_ref().map(|exchange| &exchange.result) {
+            Some(Err(failure)) => Some(failure.detail.clone()),
+            Some(Ok(response)) => match response.body_end {
+                BodyEnd::Complete => None,
+                BodyEnd::Capped => Some("The response body is longer than Postrider reads.".into()),
+                BodyEnd::TimedOut => Some("The response body did not end in time.".into()),
+                BodyEnd::Broken => Some("The connection ended before the response body did.".into()),
+            },
+            None => None,
+        }
+    }
+}
+
+/// Makes and sends the request.
+pub async fn attempt(outbound: &Outbound, work: &Work) -> Attempted {
+    let started = outbound.clock.now();
+    let request = match make_request(work, started) {
+        Ok(request) => request,
+        Err(not_made) => {
+            return Attempted {
+                started,
+                ended: outbound.clock.now(),
+                exchange: None,
+                not_made: Some(not_made),
+                body_sha256: None,
+                request_bytes: 0,
+            };
+        }
+    };
+    let (request, sha256) = request;
+    let request_bytes = request.body.len() as u64;
+    let exchange = outbound.egress.send(request).await;
+    Attempted {
+        started,
+        ended: outbound.clock.now(),
+        exchange: Some(exchange),
+        not_made: None,
+        body_sha256: Some(sha256),
+        request_bytes,
+    }
+}
+
+fn make_request(work: &Work, now: Timestamp) -> Result<(Request, [u8; 32]), NotMade> {
+    let profile = &*work.pinned.profile;
+    let target = work.webhook.target.as_ref().map_err(|_| NotMade {
+        class: AttemptClass::BlockedTarget,
+        detail: "The address of this endpoint is not allowed. Change the webhook's URL.".into(),
+    })?;
+    let message = Message {
+        event_id: work.event.wire_id(),
+        event_type: &work.event.event_type,
+        event_time: work.event.time,
+        test: work.event.kind == EventKind::Test,
+        data: &work.event.data,
+        tenant: &work.pinned.values,
+        delivery_id: work.delivery,
+        delivery_uuid: id::delivery_uuid(work.event.id, work.webhook.id),
+        attempt: work.attempt,
+        sent_at: now,
+    };
+    let body = render_body(profile, &work.event, &message)?;
+    let keys: Vec<_> = work.webhook.keys_at(now).cloned().collect();
+    let mut headers = HeaderMap::with_capacity(8 + work.webhook.headers.len());
+    // The tenant's first: the profile's own win where both name one.
+    for (name, value) in &work.webhook.headers {
+        insert(&mut headers, name, value)?;
+    }
+    for (name, value) in profile.render_headers(&message, &body.bytes, &keys) {
+        insert(&mut headers, &name, &value)?;
+    }
+    let request = Request {
+        method: Method::POST,
+        target: target.clone(),
+        headers,
+        body: body.bytes.clone(),
+        timeout: profile.delivery.timeout,
+        partition: *work.tenant.id.as_bytes(),
+        // With one attempt only, a socket that the receiver may just have given up would lose the event.
+        reuse: if profile.delivery.retries.is_empty() {
+            Reuse::FreshWithin(Duration::from_secs(1))
+        } else {
+            Reuse::Any
+        },
+        body_rule: match profile.delivery.success.body {
+            BodyRule::Ignored => ReadBody::ForLog { at_most: limits::BODY_FOR_LOG_TIMEOUT },
+            BodyRule::Complete => ReadBody::ToTheEnd,
+        },
+    };
+    Ok((request, body.sha256))
+}
+
+/// A body that depends on the event alone is rendered once for all its webhooks and retries in hand.
+fn render_body(profile: &Profile, event: &EventInHand, message: &Message<'_>) -> Result<Rendered, NotMade> {
+    let render = || {
+        let bytes = profile.render_body(message).map_err(|error| NotMade {
+            class: AttemptClass::NotRenderable,
+            detail: format!("The event cannot be written in the profile's format: {error}"),
+        })?;
+        let sha256 = Sha256::digest(&bytes).into();
+        Ok(Rendered { bytes: Bytes::from(bytes), sha256 })
+    };
+    if !profile.body_depends_on_event_only() {
+        return render();
+    }
+    if let Some(rendered) = event.body.get() {
+        return Ok(rendered.clone());
+    }
+    let rendered = render()?;
+    Ok(event.body.get_or_init(|| rendered).clone())
+}
+
+fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), NotMade> {
+    let bad = |_| NotMade {
+        class: AttemptClass::NotRenderable,
+        detail: format!("The header {name} cannot be sent: its value has characters that HTTP does not allow."),
+    };
+    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
+    let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad(()))?;
+    headers.insert(header, value);
+    Ok(())
+}

@@ -1,0 +1,582 @@
+//! From durable to on its way: what was accepted with a slot is sent at once, what waits is claimed when its lane is free.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use postrider_domain::delivery::{DeliveryKind, Reason};
+use postrider_domain::id::{DeliveryId, EventId, TenantId, WebhookId};
+use postrider_domain::limits;
+use postrider_domain::profile::DeliveryMode;
+use postrider_domain::random::Random;
+use postrider_domain::time::{Clock, Timestamp};
+use postrider_egress::Egress;
+use postrider_store::{
+    Claimed, Commit, CommitOutcome, EventOutcome, Lease, NewDelivery, NewEvent, NewIdempotency, Settlement, Store,
+    StoreError, StoredEvent,
+};
+use tokio::sync::mpsc;
+
+use super::attempt::{self, EventInHand, Work};
+use super::catalogue::{Catalogue, Pinned, Tenant, Webhook};
+use super::due::{self, FirstDue};
+use super::ingest::Draft;
+use super::lanes::{Lanes, Slot, Want, WebhookChange};
+use super::matcher::{self, Candidate, Question};
+use super::settle;
+use crate::accept::{Accept, Answer, Mint};
+use crate::metrics::Metrics;
+
+/// Something that another flow must act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The receiver answered 410 and the profile switches the webhook off.
+    WebhookGone { tenant: TenantId, webhook: WebhookId },
+}
+
+/// Notices that nobody has taken yet. A lost one is made again by the webhook's next 410.
+pub const NOTICES_MAX: usize = 1024;
+
+/// Deliveries claimed in one transaction.
+const CLAIM_MAX: usize = 256;
+
+/// What the stations of this flow share.
+pub struct Outbound {
+    pub store: Store,
+    pub egress: Arc<Egress>,
+    pub catalogue: Arc<Catalogue>,
+    pub lanes: Arc<Lanes>,
+    pub accept: Accept,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub metrics: Arc<Metrics>,
+    pub notices: mpsc::Sender<Notice>,
+    abandoned: AtomicBool,
+    settling_late: AtomicUsize,
+}
+
+/// An event that was handed to the writer, and what is to be done once it is durable.
+pub struct PlannedEvent {
+    stored: Arc<StoredEvent>,
+    deliveries: Vec<PlannedDelivery>,
+}
+
+struct PlannedDelivery {
+    id: DeliveryId,
+    kind: DeliveryKind,
+    webhook: Arc<Webhook>,
+    due: Timestamp,
+    slot: Option<Slot>,
+}
+
+/// What one draft became.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub outcome: EventOutcome,
+    pub event: Arc<StoredEvent>,
+    /// Deliveries that were made.
+    pub matched: usize,
+}
+
+/// What a call to publish became.
+pub enum PublishOutcome {
+    Done(Vec<Published>),
+    /// The idempotency key was used before with the same request: this was the answer.
+    Replayed(Vec<u8>),
+    /// The idempotency key was used before with another request.
+    KeyReused,
+}
+
+/// To whom a draft goes.
+pub enum Audience<'a> {
+    /// Whoever the matcher finds.
+    Matching,
+    /// One webhook, also when it is off: a test. Its slot is reserved beforehand.
+    Only(&'a Arc<Webhook>, Slot),
+}
+
+impl Outbound {
+    #[expect(clippy::too_many_arguments, reason = "put together in one place, the engine's start")]
+    pub fn new(
+        store: Store,
+        egress: Arc<Egress>,
+        catalogue: Arc<Catalogue>,
+        lanes: Arc<Lanes>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        metrics: Arc<Metrics>,
+        notices: mpsc::Sender<Notice>,
+    ) -> Self {
+        let accept = Accept::new(store.clone(), clock.clone(), random.clone());
+        Self {
+            store,
+            egress,
+            catalogue,
+            lanes,
+            accept,
+            clock,
+            random,
+            metrics,
+            notices,
+            abandoned: AtomicBool::new(false),
+            settling_late: AtomicUsize::new(0),
+        }
+    }
+
+    /// Accepts drafts in one transaction, with their deliveries, and sends what has a slot. What became durable is
+    /// dispatched even when the caller stops waiting.
+    pub async fn publish(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        drafts: Vec<Draft>,
+        mut audience: Audience<'_>,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<PublishOutcome, StoreError> {
+        let mut planned = Vec::with_capacity(drafts.len());
+        let answer = self.accept.submit(|mint| {
+            let mut events = Vec::with_capacity(drafts.len());
+            for draft in drafts {
+                let (event, plan) = self.plan(tenant, draft, &mut audience, mint);
+                events.push(event);
+                planned.push(plan);
+            }
+            Commit {
+                tenant: tenant.id,
+                at: mint.now,
+                events,
+                replays: Vec::new(),
+                settled: Vec::new(),
+                idempotency,
+            }
+        })?;
+        Committing { outbound: self.clone(), tenant: tenant.clone(), answer: Some(answer), planned }.finish().await
+    }
+
+    /// New deliveries of events that are stored: manual retries and recoveries. They go out through the lanes.
+    pub async fn replay(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        pairs: &[(EventId, WebhookId)],
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<ReplayOutcome, StoreError> {
+        let mut ids = Vec::with_capacity(pairs.len());
+        let mut now = Timestamp::default();
+        let mut answer = self.accept.submit(|mint| {
+            now = mint.now;
+            let replays = pairs
+                .iter()
+                .map(|(event, webhook)| {
+                    let id = mint.delivery();
+                    ids.push(id);
+                    NewDelivery {
+                        id,
+                        event: *event,
+                        webhook: *webhook,
+                        kind: DeliveryKind::Replay,
+                        due: mint.now,
+                        reason: Reason::Waiting,
+                        claim: None,
+                    }
+                })
+                .collect();
+            Commit { tenant, at: mint.now, events: Vec::new(), replays, settled: Vec::new(), idempotency }
+        })?;
+        match Accept::outcome(&mut answer).await? {
+            CommitOutcome::Done { .. } => {
+                for (_, webhook) in pairs {
+                    self.lanes.scheduled(tenant, *webhook, now);
+                }
+                Ok(ReplayOutcome::Done(ids))
+            }
+            CommitOutcome::Replayed(answer) => Ok(ReplayOutcome::Replayed(answer)),
+            CommitOutcome::KeyReused => Ok(ReplayOutcome::KeyReused),
+        }
+    }
+
+    /// A settled attempt and an event that follows from it, in one transaction.
+    pub fn submit_settled_with_event(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        settlement: Settlement,
+        draft: Draft,
+    ) -> Result<(Answer, Vec<PlannedEvent>), StoreError> {
+        let mut planned = Vec::new();
+        let answer = self.accept.submit(|mint| {
+            let (mut event, mut plan) = self.plan(tenant, draft, &mut Audience::Matching, mint);
+            // Its deliveries go through the lanes: the caller has only the store's word on the settlement to wait for.
+            for (new, delivery) in event.deliveries.iter_mut().zip(&mut plan.deliveries) {
+                new.claim = None;
+                delivery.slot = None;
+            }
+            planned.push(plan);
+            Commit {
+                tenant: tenant.id,
+                at: mint.now,
+                events: vec![event],
+                replays: Vec::new(),
+                settled: vec![settlement],
+                idempotency: None,
+            }
+        })?;
+        Ok((answer, planned))
+    }
+
+    /// Tells the lanes of the deliveries of events that became durable.
+    pub fn scheduled_of(&self, tenant: &Tenant, planned: &[PlannedEvent]) {
+        for delivery in planned.iter().flat_map(|event| &event.deliveries) {
+            self.lanes.scheduled(tenant.id, delivery.webhook.id, delivery.due);
+        }
+    }
+
+    /// A webhook was switched on or off, or deleted. Called after the change is durable and in the catalogue.
+    pub fn webhook_changed(&self, tenant: &Tenant, webhook: WebhookId, change: WebhookChange) {
+        if change == WebhookChange::Disabled && tenant.delivery_mode() == DeliveryMode::Scan {
+            // The switch is read when the scan comes.
+            return;
+        }
+        self.lanes.webhook_changed(tenant.id, webhook, change);
+    }
+
+    /// Claims and sends what is due, until the lanes are stopped.
+    pub async fn dispatch(self: Arc<Self>) {
+        while !self.lanes.is_stopped() {
+            let wants = self.lanes.wants(CLAIM_MAX);
+            if wants.is_empty() {
+                self.lanes.work().await;
+                continue;
+            }
+            self.claim(wants).await;
+        }
+    }
+
+    async fn claim(self: &Arc<Self>, wants: Vec<Want>) {
+        let mut live = Vec::with_capacity(wants.len());
+        for want in wants {
+            match self.claimable(want) {
+                Claimable::Yes => live.push(want),
+                Claimable::Held => drop(self.lanes.claimed(want, 0, None)),
+                Claimable::Cancel(reason) => self.cancel(want, reason).await,
+            }
+        }
+        if live.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        // The longest attempt of any profile: a claim may mix tenants, and a lease too long only delays a takeover.
+        let until = now.plus(limits::TIMEOUT_MAX + limits::LEASE_MARGIN);
+        let asked = live
+            .iter()
+            .map(|want| postrider_store::Want { tenant: want.tenant, webhook: want.webhook, count: want.count })
+            .collect();
+        match self.store.delivery_claim(now, until, asked).await {
+            Ok(answers) => {
+                for (want, answer) in live.into_iter().zip(answers) {
+                    let slots = self.lanes.claimed(want, answer.claimed.len(), answer.next_due);
+                    for (claimed, slot) in answer.claimed.into_iter().zip(slots) {
+                        self.send_claimed(claimed, slot);
+                    }
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "claim.waits");
+                let again = now.plus(std::time::Duration::from_secs(1));
+                for want in live {
+                    drop(self.lanes.claimed(want, 0, Some(again)));
+                }
+            }
+        }
+    }
+
+    fn claimable(&self, want: Want) -> Claimable {
+        let Some(tenant) = self.catalogue.tenant(want.tenant) else { return Claimable::Held };
+        match tenant.webhook(want.webhook) {
+            None => Claimable::Cancel(Reason::WebhookDeleted),
+            Some(webhook) if webhook.enabled => Claimable::Yes,
+            Some(_) if tenant.delivery_mode() == DeliveryMode::Scan => Claimable::Cancel(Reason::Paused),
+            Some(_) => Claimable::Held,
+        }
+    }
+
+    async fn cancel(&self, want: Want, reason: Reason) {
+        let now = self.clock.now();
+        let due_before = (reason == Reason::Paused).then(|| now.plus(std::time::Duration::from_millis(1)));
+        let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await {
+            Ok(_) => None,
+            Err(error) => {
+                tracing::error!(%error, "cancel.waits");
+                Some(now.plus(std::time::Duration::from_secs(1)))
+            }
+        };
+        drop(self.lanes.claimed(want, 0, next));
+    }
+
+    /// Starts the attempt of a delivery that was claimed from the store.
+    fn send_claimed(self: &Arc<Self>, claimed: Claimed, slot: Slot) {
+        let outbound = self.clone();
+        tokio::spawn(async move {
+            let Some(tenant) = outbound.catalogue.tenant(claimed.tenant) else { return };
+            let Some(webhook) = tenant.webhook(claimed.webhook).cloned() else {
+                outbound.hand_back(&claimed).await;
+                return;
+            };
+            let pinned = match outbound.pinned(&tenant, claimed.event.tenant_version).await {
+                Ok(pinned) => pinned,
+                Err(error) => {
+                    tracing::error!(%error, delivery = %claimed.delivery, "claim.handed_back");
+                    outbound.hand_back(&claimed).await;
+                    return;
+                }
+            };
+            let work = Work {
+                tenant,
+                webhook,
+                pinned,
+                event: EventInHand::new(claimed.event),
+                delivery: claimed.delivery,
+                kind: claimed.kind,
+                fence: claimed.fence,
+                attempt: claimed.attempt,
+                step: claimed.step,
+                resend: claimed.resend,
+                slot,
+            };
+            outbound.run(work).await;
+        });
+    }
+
+    /// Returns a claim of which nothing was sent.
+    async fn hand_back(&self, claimed: &Claimed) {
+        let now = self.clock.now();
+        if let Err(error) = self.store.delivery_hand_back(now, claimed.tenant, claimed.delivery, claimed.fence).await {
+            // Its lease ends; then it reads `unknown` and is sent again.
+            tracing::error!(%error, delivery = %claimed.delivery, "hand_back.failed");
+            return;
+        }
+        self.lanes.scheduled(claimed.tenant, claimed.webhook, now.plus(std::time::Duration::from_secs(1)));
+    }
+
+    async fn run(self: &Arc<Self>, work: Work) {
+        let attempted = attempt::attempt(self, &work).await;
+        settle::settle(self, work, attempted).await;
+    }
+
+    /// What events of this version of the tenant pinned.
+    pub async fn pinned(&self, tenant: &Tenant, version: i64) -> Result<Arc<Pinned>, StoreError> {
+        if let Some(pinned) = self.catalogue.pinned_at(tenant, version) {
+            return Ok(pinned);
+        }
+        let pinned = self.catalogue.read_pinned(&self.store, tenant, version).await?;
+        self.catalogue.older_put(tenant.id, version, pinned.clone());
+        Ok(pinned)
+    }
+
+    /// Hands a notice to whoever acts on it.
+    pub fn notify(&self, notice: Notice) {
+        if self.notices.try_send(notice).is_err() {
+            tracing::warn!(?notice, "notice.dropped");
+        }
+    }
+
+    /// Results that cannot be written are given up from here on: the process is about to end.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Marks a result that waits for the store; while there is one, its expired lease is not taken for a crash.
+    pub fn settling_late(&self) -> LateSettling<'_> {
+        self.settling_late.fetch_add(1, Ordering::Relaxed);
+        LateSettling(&self.settling_late)
+    }
+
+    pub fn settles_late(&self) -> bool {
+        self.settling_late.load(Ordering::Relaxed) > 0
+    }
+
+    /// One draft: its webhooks, their slots, and the rows to write.
+    fn plan(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        draft: Draft,
+        audience: &mut Audience<'_>,
+        mint: &mut Mint<'_>,
+    ) -> (NewEvent, PlannedEvent) {
+        let now = mint.now;
+        let event = mint.event();
+        let mut deliveries = Vec::new();
+        let (kind, first_due) = match std::mem::replace(audience, Audience::Matching) {
+            Audience::Only(webhook, slot) => {
+                let webhook = webhook.clone();
+                let (id, kind) = (mint.delivery(), DeliveryKind::Test);
+                deliveries.push(PlannedDelivery { id, kind, webhook, due: now, slot: Some(slot) });
+                (kind, FirstDue::Now)
+            }
+            Audience::Matching => {
+                let (kind, first_due) = (DeliveryKind::Normal, due::first_due(tenant, now));
+                let question =
+                    Question { kind: draft.kind, event_type: &draft.event_type, mode: tenant.delivery_mode() };
+                for webhook in &tenant.webhooks {
+                    let candidate = Candidate { patterns: &webhook.patterns, enabled: webhook.enabled };
+                    if matcher::interested(question, candidate).is_err() {
+                        continue;
+                    }
+                    let slot = match first_due {
+                        FirstDue::Now => self.lanes.reserve(tenant.id, webhook.id),
+                        FirstDue::AtScan(_) => None,
+                    };
+                    let (id, webhook) = (mint.delivery(), webhook.clone());
+                    deliveries.push(PlannedDelivery { id, kind, webhook, due: first_due.time(now), slot });
+                }
+                (kind, first_due)
+            }
+        };
+        let lease_until = now.plus(tenant.profile().delivery.timeout + limits::LEASE_MARGIN);
+        let rows = deliveries
+            .iter()
+            .map(|delivery| NewDelivery {
+                id: delivery.id,
+                event,
+                webhook: delivery.webhook.id,
+                kind,
+                due: delivery.due,
+                reason: first_due.reason(),
+                claim: delivery.slot.as_ref().map(|_| Lease { until: lease_until, fence: FIRST_FENCE }),
+            })
+            .collect();
+        let stored = Arc::new(StoredEvent {
+            id: event,
+            external_id: draft.external_id.clone(),
+            kind: draft.kind,
+            event_type: draft.event_type.clone(),
+            time: draft.time.unwrap_or(now),
+            accepted: now,
+            data: draft.data.clone(),
+            tenant_version: tenant.version,
+            depth: draft.depth,
+        });
+        let new = NewEvent {
+            id: event,
+            external_id: draft.external_id,
+            kind: draft.kind,
+            event_type: draft.event_type,
+            time: draft.time.unwrap_or(now),
+            time_given: draft.time.is_some(),
+            data: draft.data,
+            tenant_version: tenant.version,
+            depth: draft.depth,
+            deliveries: rows,
+        };
+        (new, PlannedEvent { stored, deliveries })
+    }
+
+    /// Sends what became durable with a slot, and tells the lanes of the rest.
+    fn durable(self: &Arc<Self>, tenant: &Arc<Tenant>, planned: PlannedEvent) {
+        let mut in_hand: Option<Arc<EventInHand>> = None;
+        for delivery in planned.deliveries {
+            let Some(slot) = delivery.slot else {
+                self.lanes.scheduled(tenant.id, delivery.webhook.id, delivery.due);
+                continue;
+            };
+            let event = in_hand.get_or_insert_with(|| EventInHand::new(planned.stored.clone())).clone();
+            let work = Work {
+                tenant: tenant.clone(),
+                webhook: delivery.webhook,
+                pinned: tenant.pinned.clone(),
+                event,
+                delivery: delivery.id,
+                kind: delivery.kind,
+                fence: FIRST_FENCE,
+                attempt: 1,
+                step: 0,
+                resend: false,
+                slot,
+            };
+            let outbound = self.clone();
+            tokio::spawn(async move { outbound.run(work).await });
+        }
+    }
+}
+
+/// The fence of a claim that was made with the delivery itself.
+const FIRST_FENCE: i64 = 1;
+
+enum Claimable {
+    Yes,
+    /// Off, and held: switching it on brings it back.
+    Held,
+    Cancel(Reason),
+}
+
+/// What a replay became.
+pub enum ReplayOutcome {
+    Done(Vec<DeliveryId>),
+    Replayed(Vec<u8>),
+    KeyReused,
+}
+
+/// See [`Outbound::settling_late`].
+pub struct LateSettling<'a>(&'a AtomicUsize);
+
+impl Drop for LateSettling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Work at the writer. Dropped before the writer's word (the caller hung up), it goes on in a task of its own: what is
+/// durable must be sent.
+struct Committing {
+    outbound: Arc<Outbound>,
+    tenant: Arc<Tenant>,
+    answer: Option<Answer>,
+    planned: Vec<PlannedEvent>,
+}
+
+impl Committing {
+    async fn finish(mut self) -> Result<PublishOutcome, StoreError> {
+        let outcome = match &mut self.answer {
+            Some(answer) => Accept::outcome(answer).await,
+            None => Err(StoreError::Closed),
+        };
+        self.answer = None;
+        let events = match outcome? {
+            CommitOutcome::Done { events, .. } => events,
+            CommitOutcome::Replayed(answer) => return Ok(PublishOutcome::Replayed(answer)),
+            CommitOutcome::KeyReused => return Ok(PublishOutcome::KeyReused),
+        };
+        let mut published = Vec::with_capacity(events.len());
+        for (outcome, planned) in events.into_iter().zip(std::mem::take(&mut self.planned)) {
+            let event = planned.stored.clone();
+            let new = matches!(outcome, EventOutcome::New(_));
+            let matched = if new { planned.deliveries.len() } else { 0 };
+            if new {
+                self.outbound.metrics.event_accepted(matched);
+                tracing::debug!(tenant = %self.tenant.public_id, event = %event.id, event_type = &*event.event_type, matched, "event.accepted");
+                self.outbound.durable(&self.tenant, planned);
+            }
+            published.push(Published { outcome, event, matched });
+        }
+        Ok(PublishOutcome::Done(published))
+    }
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        let Some(answer) = self.answer.take() else { return };
+        let rest = Self {
+            outbound: self.outbound.clone(),
+            tenant: self.tenant.clone(),
+            answer: Some(answer),
+            planned: std::mem::take(&mut self.planned),
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(error) = rest.finish().await {
+                    tracing::warn!(%error, "accept.failed_after_the_caller_left");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What becomes of a delivery after its attempt, made durable.
+//!
+//! The result goes through the same writer as new events, so that one sync covers many of both. While the store cannot
+//! write, results wait here in memory, bounded by the attempts in flight: their slots are not given back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use postrider_domain::classify::{self, Seen, Verdict};
+use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
+use postrider_domain::event::{DELIVERY_EXHAUSTED, EventKind};
+use postrider_domain::profile::{DeliveryMode, OnDisable};
+use postrider_domain::retry::{self, Next};
+use postrider_domain::time::Timestamp;
+use postrider_store::{AttemptRow, Commit, CommitOutcome, Settlement};
+use serde_json::json;
+
+use super::attempt::{Attempted, Work};
+use super::dispatch::{Notice, Outbound};
+use super::ingest::Draft;
+use super::lanes::Went;
+
+/// How long a result waits before it is offered to the writer again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// What to write about one attempt.
+struct Decision {
+    class: AttemptClass,
+    state: DeliveryState,
+    reason: Reason,
+    due: Option<Timestamp>,
+    step: u32,
+    went: Went,
+    disable_webhook: bool,
+}
+
+/// Decides, commits, and tells the lanes. Returns when the result is durable (or fenced off).
+pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempted) {
+    let decision = decide(outbound, &work, &attempted);
+    let follow = exhausted_event(&work, &decision, &attempted);
+    let settlement = Settlement {
+        delivery: work.delivery,
+        event: work.event.id,
+        webhook: work.webhook.id,
+        kind: work.kind,
+        fence: work.fence,
+        attempt: attempt_row(&work, &attempted, decision.class),
+        state: decision.state,
+        reason: decision.reason,
+        due: decision.due,
+        step: decision.step,
+    };
+    outbound.metrics.attempt_done(decision.class, attempted.total_us());
+    tracing::debug!(
+        tenant = %work.tenant.public_id, event = %work.event.id, delivery = %work.delivery, webhook = %work.webhook.id,
+        attempt = work.attempt, class = decision.class.as_str(), status = settlement.attempt.status,
+        state = decision.state.as_str(), reason = decision.reason.as_str(), total_us = attempted.total_us(),
+        "attempt.done"
+    );
+    let applied = commit(outbound, &work, settlement, follow).await;
+    work.slot.went(decision.went);
+    if !applied {
+        // Another claim holds this delivery: what we saw is late, and what became durable stands.
+        tracing::warn!(delivery = %work.delivery, attempt = work.attempt, "attempt.fenced");
+        return;
+    }
+    outbound.metrics.delivery_moved(decision.state);
+    if let Some(due) = decision.due {
+        outbound.lanes.scheduled(work.tenant.id, work.webhook.id, due);
+    }
+    if decision.disable_webhook {
+        outbound.notify(Notice::WebhookGone { tenant: work.tenant.id, webhook: work.webhook.id });
+    }
+}
+
+fn decide(outbound: &Outbound, work: &Work, attempted: &Attempted) -> Decision {
+    let policy = &work.pinned.profile.delivery;
+    let (class, verdict) = classify::classify(policy, attempted.seen(), attempted.ended);
+    let went = match (class, verdict) {
+        (_, Verdict::Success) => Went::Well,
+        (AttemptClass::NotRenderable | AttemptClass::Unknown, _) => Went::Nowhere,
+        _ => Went::Badly,
+    };
+    let next = match work.event.kind {
+        // A test is one request: who pressed the button wants its outcome, not a schedule.
+        EventKind::Test if verdict != Verdict::Success => {
+            Next::Failed { reason: Reason::SingleAttemptFailed, disable_webhook: false }
+        }
+        _ => retry::next(policy, &verdict, work.step, attempted.ended, &*outbound.random),
+    };
+    let decision = |state, reason| Decision {
+        class,
+        state,
+        reason,
+        due: None,
+        step: work.step,
+        went,
+        disable_webhook: false,
+    };
+    match next {
+        Next::Delivered => decision(DeliveryState::Delivered, Reason::Accepted),
+        Next::Failed { reason, disable_webhook } => {
+            Decision { disable_webhook, ..decision(DeliveryState::Failed, reason) }
+        }
+        Next::Retry { due, step } => match standing(outbound, work) {
+            Standing::Deleted => decision(DeliveryState::Cancelled, Reason::WebhookDeleted),
+            Standing::OffAndCancels => decision(DeliveryState::Cancelled, Reason::WebhookOff),
+            Standing::OffAndHolds => {
+                Decision { due: Some(due), step, ..decision(DeliveryState::Scheduled, Reason::Held) }
+            }
+            Standing::On => Decision { due: Some(due), step, ..decision(DeliveryState::Scheduled, Reason::RetryDue) },
+        },
+    }
+}
+
+enum Standing {
+    On,
+    OffAndHolds,
+    OffAndCancels,
+    Deleted,
+}
+
+/// The webhook as it is now: it may have been changed while the attempt was under way.
+fn standing(outbound: &Outbound, work: &Work) -> Standing {
+    let Some(tenant) = outbound.catalogue.tenant(work.tenant.id) else { return Standing::Deleted };
+    let Some(webhook) = tenant.webhook(work.webhook.id) else { return Standing::Deleted };
+    if webhook.enabled || tenant.delivery_mode() == DeliveryMode::Scan {
+        return Standing::On;
+    }
+    match tenant.profile().delivery.on_disable {
+        OnDisable::Hold => Standing::OffAndHolds,
+        OnDisable::Cancel => Standing::OffAndCancels,
+    }
+}
+
+fn attempt_row(work: &Work, attempted: &Attempted, class: AttemptClass) -> AttemptRow {
+    let (status, head, body, body_bytes) = match attempted.exchange.as_ref().map(|exchange| &exchange.result) {
+        Some(Ok(response)) => (
+            Some(response.status),
+            response.head.clone(),
+            response.body.clone(),
+            response.body_bytes,
+        ),
+        _ => (None, Bytes::new(), Bytes::new(), 0),
+    };
+    let timing = attempted.exchange.as_ref().map(|exchange| exchange.timing).unwrap_or_default();
+    AttemptRow {
+        number: work.attempt,
+        started: attempted.started,
+        class,
+        status,
+        detail: attempted.detail(),
+        dns_us: timing.dns_us,
+        connect_us: timing.connect_us,
+        tls_us: timing.tls_us,
+        wait_us: timing.wait_us,
+        body_us: timing.body_us,
+        total_us: timing.total_us,
+        peer: attempted.exchange.as_ref().and_then(|exchange| exchange.peer).map(|peer| peer.to_string()),
+        reused: attempted.exchange.as_ref().is_some_and(|exchange| exchange.reused),
+        resend: work.resend,
+        body_sha256: attempted.body_sha256,
+        request_bytes: attempted.request_bytes,
+        response_head: head,
+        response_body: body,
+        response_bytes: body_bytes,
+    }
+}
+
+/// `delivery.exhausted`, for webhooks of the tenant that name it. Never about another operational event or a test:
+/// a failing endpoint that subscribes to its own failures would feed itself.
+fn exhausted_event(work: &Work, decision: &Decision, attempted: &Attempted) -> Option<Draft> {
+    let used_up = matches!(decision.reason, Reason::RetriesExhausted | Reason::SingleAttemptFailed);
+    if !used_up || work.event.kind != EventKind::Normal || work.kind == DeliveryKind::Test {
+        return None;
+    }
+    if !work.tenant.webhooks.iter().any(|webhook| webhook.patterns.names_exactly(DELIVERY_EXHAUSTED)) {
+        return None;
+    }
+    let status = match attempted.seen() {
+        Seen::Answer { status, .. } => Some(status),
+        Seen::Nothing(_) => None,
+    };
+    let data = json!({
+        "deliveryId": work.delivery.to_string(),
+        "eventId": work.event.wire_id(),
+        "eventType": &*work.event.event_type,
+        "webhookId": work.webhook.id.to_string(),
+        "webhookName": work.webhook.name,
+        "attempts": work.attempt,
+        "reason": decision.reason.as_str(),
+        "lastClass": decision.class.as_str(),
+        "lastStatus": status,
+    });
+    Some(Draft::operational(DELIVERY_EXHAUSTED, attempted.ended, data, work.event.depth.saturating_add(1)))
+}
+
+/// Writes until it is written. True unless fenced off.
+async fn commit(outbound: &Arc<Outbound>, work: &Work, settlement: Settlement, follow: Option<Draft>) -> bool {
+    let mut late = None;
+    loop {
+        let submitted = match &follow {
+            Some(draft) => outbound.submit_settled_with_event(&work.tenant, settlement.clone(), draft.clone()),
+            None => outbound
+                .accept
+                .submit(|mint| Commit {
+                    tenant: work.tenant.id,
+                    at: mint.now,
+                    events: Vec::new(),
+                    replays: Vec::new(),
+                    settled: vec![settlement.clone()],
+                    idempotency: None,
+                })
+                .map(|answer| (answer, Vec::new())),
+        };
+        let outcome = match submitted {
+            Ok((mut answer, planned)) => {
+                let outcome = crate::accept::Accept::outcome(&mut answer).await;
+                if let Ok(CommitOutcome::Done { .. }) = &outcome {
+                    outbound.scheduled_of(&work.tenant, &planned);
+                }
+                outcome
+            }
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(CommitOutcome::Done { settled, .. }) => return settled.first().copied().unwrap_or(false),
+            Ok(CommitOutcome::Replayed(_) | CommitOutcome::KeyReused) => return false,
+            Err(error) => {
+                if outbound.is_abandoned() {
+                    // The process ends; the claim stays and reads `unknown` after the restart.
+                    return false;
+                }
+                late.get_or_insert_with(|| outbound.settling_late());
+                tracing::error!(delivery = %work.delivery, %error, "settle.waits");
+                let again = outbound.clock.now().plus(STORE_RETRY);
+                outbound.clock.sleep_until(again).await;
+            }
+        }
+    }
+}
