@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use postrider_domain::id::{DeliveryId, EventId, RisingIds};
+use postrider_domain::id::{self, DeliveryId, EventId, RisingIds};
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_store::{Commit, CommitOutcome, Store, StoreError};
@@ -34,7 +34,13 @@ impl Mint<'_> {
         EventId::from_uuid(self.ids.next(self.now, self.random))
     }
 
-    pub fn delivery(&mut self) -> DeliveryId {
+    /// A delivery that is made with its event.
+    pub fn delivery_of(&self, event: EventId) -> DeliveryId {
+        id::delivery_beside(event, self.random)
+    }
+
+    /// A delivery of an event that is stored already.
+    pub fn replay(&mut self) -> DeliveryId {
         DeliveryId::from_uuid(self.ids.next(self.now, self.random))
     }
 }

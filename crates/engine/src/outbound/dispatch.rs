@@ -165,7 +165,7 @@ impl Outbound {
             let replays = pairs
                 .iter()
                 .map(|(event, webhook)| {
-                    let id = mint.delivery();
+                    let id = mint.replay();
                     ids.push(id);
                     NewDelivery {
                         id,
@@ -409,7 +409,7 @@ impl Outbound {
         let (kind, first_due) = match std::mem::replace(audience, Audience::Matching) {
             Audience::Only(webhook, slot) => {
                 let webhook = webhook.clone();
-                let (id, kind) = (mint.delivery(), DeliveryKind::Test);
+                let (id, kind) = (mint.delivery_of(event), DeliveryKind::Test);
                 deliveries.push(PlannedDelivery { id, kind, webhook, due: now, slot: Some(slot) });
                 (kind, FirstDue::Now)
             }
@@ -426,7 +426,7 @@ impl Outbound {
                         FirstDue::Now => self.lanes.reserve(tenant.id, webhook.id),
                         FirstDue::AtScan(_) => None,
                     };
-                    let (id, webhook) = (mint.delivery(), webhook.clone());
+                    let (id, webhook) = (mint.delivery_of(event), webhook.clone());
                     deliveries.push(PlannedDelivery { id, kind, webhook, due: first_due.time(now), slot });
                 }
                 (kind, first_due)

@@ -78,9 +78,7 @@ pub fn check(tenant: &Tenant, publication: &Publication<'_>, kind: EventKind) ->
     }
     let known = check_type(tenant, publication.event_type)?;
     let data = compact_data(publication.data)?;
-    tenant.profile().check_data(&data).map_err(|error| {
-        Problem::at(Code::NotRenderable, "data", format!("This tenant's profile cannot write the data: {error}"))
-    })?;
+    tenant.profile().check_data(publication.event_type, &data)?;
     let warnings = match known {
         Some(known) => check_schema(tenant, known, &data)?,
         None => Vec::new(),
@@ -186,12 +184,10 @@ fn compact_data(raw: &str) -> Result<Vec<u8>, Problem> {
 
 fn check_schema(tenant: &Tenant, known: &EventType, data: &[u8]) -> Result<Vec<Warning>, Problem> {
     let mode = tenant.schema_mode();
-    if mode == SchemaMode::Off || !known.has_schema() {
-        return Ok(Vec::new());
-    }
+    let Some(schema) = known.schema.as_ref().filter(|_| mode != SchemaMode::Off) else { return Ok(Vec::new()) };
     let value: serde_json::Value = serde_json::from_slice(data)
         .map_err(|error| Problem::at(Code::MalformedJson, "data", format!("The data is not JSON: {error}.")))?;
-    let Err(issues) = known.validate(&value) else { return Ok(Vec::new()) };
+    let Err(issues) = schema.validate(&value) else { return Ok(Vec::new()) };
     let first = issues.first().map(|issue| format!("data{}: {}", issue.path, issue.message)).unwrap_or_default();
     let detail = match issues.len() {
         0 | 1 => first,

@@ -474,3 +474,183 @@ impl Drop for Slot {
         self.lanes.ended(self.tenant, self.webhook, self.went);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use postrider_testkit::ManualClock;
+
+    use super::*;
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_unix_ms(1_800_000_000_000 + ms)
+    }
+
+    fn tenant(n: u8) -> TenantId {
+        TenantId::from_bytes([n; 16])
+    }
+
+    fn webhook(n: u8) -> WebhookId {
+        WebhookId::from_bytes([n; 16])
+    }
+
+    const SMALL: LaneLimits = LaneLimits { in_all: 6, per_tenant: 4, per_webhook: 3, per_failing_webhook: 1 };
+
+    fn lanes() -> (Arc<ManualClock>, Arc<Lanes>) {
+        let clock = Arc::new(ManualClock::at(at(0)));
+        (clock.clone(), Lanes::new(SMALL, clock))
+    }
+
+    fn fail(mut slot: Slot) {
+        slot.went(Went::Badly);
+    }
+
+    fn succeed(mut slot: Slot) {
+        slot.went(Went::Well);
+    }
+
+    #[test]
+    fn slots_are_bounded_per_webhook_per_tenant_and_in_all() {
+        let (_, lanes) = lanes();
+        let mut slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        assert_eq!(slots.len(), 3);
+        slots.extend((0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(2))));
+        assert_eq!(slots.len(), 4);
+        slots.extend((0..9).filter_map(|_| lanes.reserve(tenant(2), webhook(3))));
+        assert_eq!(slots.len(), 6);
+        drop(slots);
+        assert_eq!(lanes.in_flight(), 0);
+        assert!(lanes.reserve(tenant(3), webhook(4)).is_some());
+    }
+
+    #[test]
+    fn turns_go_round_the_tenants_and_their_webhooks() {
+        let (_, lanes) = lanes();
+        for hook in [1, 2] {
+            lanes.scheduled(tenant(1), webhook(hook), at(0));
+        }
+        lanes.scheduled(tenant(2), webhook(3), at(0));
+        let wants = lanes.wants(100);
+        let order: Vec<_> = wants.iter().map(|want| (want.webhook, want.count)).collect();
+        // Tenant 1's first takes its three, tenant 2's its three; nothing is left in all for tenant 1's second.
+        assert_eq!(order, [(webhook(1), 3), (webhook(3), 3)]);
+        for want in wants {
+            assert_eq!(lanes.claimed(want, 0, None).len(), 0);
+        }
+        assert_eq!(lanes.wants(100).iter().map(|want| want.webhook).collect::<Vec<_>>(), [webhook(2)]);
+    }
+
+    #[test]
+    fn a_webhook_at_its_bound_gets_its_turn_when_a_slot_comes_free() {
+        let (_, lanes) = lanes();
+        let mut slots: Vec<_> = (0..3).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        assert_eq!(lanes.wants(100), []);
+        succeed(slots.pop().expect("three slots"));
+        let wants = lanes.wants(100);
+        assert_eq!(wants, [Want { tenant: tenant(1), webhook: webhook(1), count: 1 }]);
+        drop(lanes.claimed(wants[0], 1, None));
+        assert_eq!(lanes.wants(100), []);
+    }
+
+    #[test]
+    fn a_tenant_at_its_bound_gets_its_turn_when_any_of_its_slots_comes_free() {
+        let (_, lanes) = lanes();
+        let mut slots: Vec<_> = (0..3).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        slots.extend(lanes.reserve(tenant(1), webhook(2)));
+        lanes.scheduled(tenant(1), webhook(3), at(0));
+        assert_eq!(lanes.wants(100), []);
+        slots.pop();
+        assert_eq!(lanes.wants(100), [Want { tenant: tenant(1), webhook: webhook(3), count: 1 }]);
+    }
+
+    #[test]
+    fn what_is_due_later_waits_for_its_time_and_an_earlier_word_wins() {
+        let (clock, lanes) = lanes();
+        lanes.scheduled(tenant(1), webhook(1), at(5000));
+        lanes.scheduled(tenant(1), webhook(1), at(2000));
+        lanes.scheduled(tenant(1), webhook(1), at(9000));
+        assert_eq!(lanes.wants(100), []);
+        clock.set(at(1999));
+        assert_eq!(lanes.wants(100), []);
+        clock.set(at(2000));
+        let wants = lanes.wants(100);
+        assert_eq!(wants.len(), 1);
+        lanes.claimed(wants[0], 1, Some(at(5000)));
+        assert_eq!(lanes.wants(100), []);
+        clock.set(at(5000));
+        assert_eq!(lanes.wants(100).len(), 1);
+    }
+
+    #[test]
+    fn what_is_scheduled_while_a_claim_is_under_way_is_not_forgotten() {
+        let (_, lanes) = lanes();
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        let wants = lanes.wants(100);
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        assert_eq!(lanes.wants(100), [], "one claim at a time per webhook");
+        drop(lanes.claimed(wants[0], 1, None));
+        assert_eq!(lanes.wants(100).len(), 1);
+    }
+
+    #[test]
+    fn a_failing_webhook_gets_few_slots_and_a_pace_until_it_works_again() {
+        let (clock, lanes) = lanes();
+        for _ in 0..limits::FAILING_AFTER {
+            fail(lanes.reserve(tenant(1), webhook(1)).expect("a free slot"));
+        }
+        assert!(lanes.reserve(tenant(1), webhook(1)).is_none(), "new deliveries queue behind the pace");
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        let mut claims = 0;
+        for ms in 0..2000 {
+            clock.set(at(ms));
+            for want in lanes.wants(100) {
+                assert_eq!(want.count, 1, "the bound of a failing webhook");
+                claims += 1;
+                lanes.claimed(want, 1, Some(at(0))).into_iter().for_each(fail);
+            }
+        }
+        // Twenty grid points a second, one slot each.
+        assert!((38..=42).contains(&claims), "{claims}");
+        let mut wants = lanes.wants(100);
+        while wants.is_empty() {
+            clock.set(clock.now().plus(Duration::from_millis(1)));
+            wants = lanes.wants(100);
+        }
+        lanes.claimed(wants[0], 1, None).into_iter().for_each(succeed);
+        let slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        assert_eq!(slots.len(), 3);
+    }
+
+    #[test]
+    fn a_webhook_whose_slots_stand_still_gets_no_more_of_them() {
+        let (clock, lanes) = lanes();
+        let first = lanes.reserve(tenant(1), webhook(1)).expect("a free slot");
+        clock.set(at(1500));
+        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        succeed(first);
+        assert!(lanes.reserve(tenant(1), webhook(1)).is_some());
+    }
+
+    #[test]
+    fn a_webhook_that_is_off_claims_nothing_until_it_is_on() {
+        let (clock, lanes) = lanes();
+        lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Disabled);
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        assert_eq!(lanes.wants(100), []);
+        assert!(lanes.reserve_test(tenant(1), webhook(1)).is_some(), "a test goes out all the same");
+        lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Enabled);
+        clock.set(at(PACE_GRID_MS));
+        assert_eq!(lanes.wants(100).len(), 1);
+    }
+
+    #[test]
+    fn a_stopped_lane_gives_no_slot() {
+        let (_, lanes) = lanes();
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        lanes.stop();
+        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        assert!(lanes.reserve_test(tenant(1), webhook(1)).is_none());
+        assert_eq!(lanes.wants(100), []);
+    }
+}
