@@ -131,3 +131,10 @@ impl FailureClass {
         }
     }
 }
+
+impl Failure {
+    /// The socket failed before it took a byte of the request, so that another may be tried.
+    pub(crate) fn is_dead_socket(&self) -> bool {
+        !self.bytes_sent && self.class != FailureClass::Timeout
+    }
+}

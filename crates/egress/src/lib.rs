@@ -6,11 +6,16 @@
 //! It knows neither deliveries nor tenants: the engine gives it a [`Request`] and gets an [`Exchange`], whatever the receiver does.
 
 mod address;
+mod connect;
 mod exchange;
+mod explain;
 mod headers;
 mod policy;
+mod pool;
 mod resolve;
+mod send;
 mod target;
+mod tls;
 
 pub use address::{AddressVerdict, ForbiddenAddress, classify};
 pub use exchange::{BodyEnd, Exchange, Failure, FailureClass, ReadBody, Request, Response, Reuse, Timing};
@@ -21,6 +26,11 @@ pub use target::{Target, URL_BYTES_MAX, UrlRefusal};
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::connect::Connector;
+use crate::pool::Pool;
 
 /// Of a response's headers this much is kept, as text.
 pub const HEAD_KEPT_BYTES: usize = 4096;
@@ -62,31 +72,39 @@ pub enum EgressError {
     Tls(#[from] rustls::Error),
 }
 
-/// The client. One per process; share it by reference or in an `Arc`.
+/// The client. One per process; share it by reference or in an `Arc`. Dropping it closes its idle sockets.
 #[derive(Debug)]
 pub struct Egress {
-    config: EgressConfig,
+    connector: Connector,
+    pool: Pool,
+    budgets: Budgets,
 }
 
 impl Egress {
+    /// Reads the system's root certificates. To be called within a runtime, in which the resolver asks its questions.
     pub fn new(config: EgressConfig) -> Result<Self, EgressError> {
-        Ok(Self { config })
+        let tls = tls::client_config(&config.extra_roots_pem)?;
+        let connector = Connector::new(config.policy, config.resolver, tls, &config.budgets);
+        Ok(Self { connector, pool: Pool::new(&config.budgets), budgets: config.budgets })
     }
 
     pub fn policy(&self) -> &Policy {
-        &self.config.policy
+        self.connector.policy()
     }
 
-    /// Makes one attempt. Never fails: what goes wrong is in the exchange. Dropping the future drops the socket.
+    /// Makes one attempt. Never fails: what goes wrong is in the exchange. Ends within the request's timeout.
+    ///
+    /// The request's own `Host`, `Content-Length` and `Transfer-Encoding` are replaced. Dropping the future drops the socket.
     pub async fn send(&self, request: Request) -> Exchange {
-        let _ = (request, &self.config);
-        std::future::pending().await
+        send::send(&self.connector, &self.pool, &self.budgets, request).await
     }
 
     /// Drops idle sockets that are too old or that their peers have closed. To be called every few seconds.
-    pub fn sweep_idle(&self) {}
+    pub fn sweep_idle(&self) {
+        self.pool.sweep(Instant::now());
+    }
 
     pub fn idle_sockets(&self) -> usize {
-        0
+        self.pool.count()
     }
 }

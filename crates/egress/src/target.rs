@@ -32,6 +32,8 @@ struct Parts {
     uri: Uri,
     host_header: HeaderValue,
     server_name: ServerName<'static>,
+    /// Scheme, host and port: what a socket is good for.
+    origin: Arc<str>,
 }
 
 /// Lower case, without a trailing dot: what rules are applied to and what is resolved.
@@ -107,6 +109,10 @@ impl Target {
         &self.0.host_header
     }
 
+    pub(crate) fn origin(&self) -> &Arc<str> {
+        &self.0.origin
+    }
+
     pub(crate) fn server_name(&self) -> &ServerName<'static> {
         &self.0.server_name
     }
@@ -178,7 +184,8 @@ fn parse(text: &str) -> Result<Parts, String> {
     };
     let uri =
         Uri::from_str(&path).map_err(|error| format!("The URL's path or query is not valid: {error}."))?;
-    Ok(Parts { url: url.into(), https, host, host_text, port, uri, host_header, server_name })
+    let origin = format!("{}://{host_text}:{port}", url.scheme()).into();
+    Ok(Parts { url: url.into(), https, host, host_text, port, uri, host_header, server_name, origin })
 }
 
 fn literal(address: IpAddr) -> (TargetHost, ServerName<'static>) {
