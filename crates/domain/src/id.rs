@@ -174,16 +174,6 @@ impl RisingIds {
     }
 }
 
-/// The id of a delivery that is made together with its event: it shares the event's first eight bytes (time and
-/// counter), so that an event's deliveries are one range of the store's key.
-pub fn delivery_beside(event: EventId, random: &dyn Random) -> DeliveryId {
-    let mut bytes = *event.as_bytes();
-    random.fill(&mut bytes[8..]);
-    // RFC 9562, 4.1: the two highest bits of the ninth byte say which layout the UUID has.
-    bytes[8] = (bytes[8] & 0x3f) | 0x80;
-    DeliveryId::from_bytes(bytes)
-}
-
 /// The UUID that receivers use to recognise an event they already had (`{delivery.uuid}`): the same for an event and
 /// a webhook over retries, replays and manual re-fires. A UUIDv8 over SHA-256 of both ids, so that it needs no column.
 pub fn delivery_uuid(event: EventId, webhook: WebhookId) -> Uuid {

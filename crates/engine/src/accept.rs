@@ -6,10 +6,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use postrider_domain::id::{self, DeliveryId, EventId, RisingIds};
+use postrider_domain::id::{DeliveryId, EventId, RisingIds};
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
-use postrider_store::{Commit, CommitOutcome, Store, StoreError};
+use postrider_store::{Commit, CommitOutcome, Store, StoreError, first_delivery_id};
 use tokio::sync::oneshot;
 
 /// The writer's answer, to come.
@@ -36,7 +36,7 @@ impl Mint<'_> {
 
     /// A delivery that is made with its event.
     pub fn delivery_of(&self, event: EventId) -> DeliveryId {
-        id::delivery_beside(event, self.random)
+        first_delivery_id(event, self.random)
     }
 
     /// A delivery of an event that is stored already.

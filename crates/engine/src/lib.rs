@@ -187,14 +187,14 @@ impl Engine {
                 "The delivery's webhook was deleted. Publish the event again or register a new webhook.",
             ));
         }
-        if self.store().event_get(tenant.id, old.event).await?.is_none() {
-            return Err(EngineError::refused(
-                Code::PayloadExpired,
-                "The event's payload is past its retention. Publish the event again.",
-            ));
-        }
-        match self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency).await? {
-            ReplayOutcome::Done(ids) => ids.first().copied().map(Answered::Fresh).ok_or(StoreError::Closed.into()),
+        match self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency, None).await? {
+            ReplayOutcome::Done(made) => match made.first().copied().flatten() {
+                Some(id) => Ok(Answered::Fresh(id)),
+                None => Err(EngineError::refused(
+                    Code::PayloadExpired,
+                    "The event's payload is past its retention. Publish the event again.",
+                )),
+            },
             ReplayOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
             ReplayOutcome::KeyReused => Err(key_reused().into()),
         }

@@ -45,7 +45,7 @@ async fn reap(outbound: &Arc<Outbound>, expired_before: Option<Timestamp>) -> Re
         Some(false) | None => AfterCrash::SendAgain,
     };
     let reaped = outbound.store.lease_reap(now, expired_before, Box::new(rule)).await?;
-    for (tenant, webhook) in &reaped.due_again {
+    for (tenant, webhook) in &reaped.due {
         outbound.lanes.scheduled(*tenant, *webhook, now);
     }
     if reaped.sent_again + reaped.failed > 0 {

@@ -11,7 +11,7 @@ use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
 use postrider_store::{
-    Claimed, Commit, CommitOutcome, EventOutcome, Lease, NewDelivery, NewEvent, NewIdempotency, Settlement, Store,
+    Claimed, Commit, CommitOutcome, EventOutcome, HandBack, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency, Settlement, Store,
     StoreError, StoredEvent,
 };
 use tokio::sync::mpsc;
@@ -139,14 +139,7 @@ impl Outbound {
                 events.push(event);
                 planned.push(plan);
             }
-            Commit {
-                tenant: tenant.id,
-                at: mint.now,
-                events,
-                replays: Vec::new(),
-                settled: Vec::new(),
-                idempotency,
-            }
+            Commit { events, idempotency, ..Commit::new(tenant.id, mint.now) }
         })?;
         Committing { outbound: self.clone(), tenant: tenant.clone(), answer: Some(answer), planned }.finish().await
     }
@@ -157,6 +150,7 @@ impl Outbound {
         tenant: TenantId,
         pairs: &[(EventId, WebhookId)],
         idempotency: Option<NewIdempotency>,
+        job: Option<JobMark>,
     ) -> Result<ReplayOutcome, StoreError> {
         let mut ids = Vec::with_capacity(pairs.len());
         let mut now = Timestamp::default();
@@ -178,14 +172,14 @@ impl Outbound {
                     }
                 })
                 .collect();
-            Commit { tenant, at: mint.now, events: Vec::new(), replays, settled: Vec::new(), idempotency }
+            Commit { replays, idempotency, job, ..Commit::new(tenant, mint.now) }
         })?;
         match Accept::outcome(&mut answer).await? {
-            CommitOutcome::Done { .. } => {
-                for (_, webhook) in pairs {
+            CommitOutcome::Done { replays, .. } => {
+                for ((_, webhook), _) in pairs.iter().zip(&replays).filter(|(_, made)| **made) {
                     self.lanes.scheduled(tenant, *webhook, now);
                 }
-                Ok(ReplayOutcome::Done(ids))
+                Ok(ReplayOutcome::Done(ids.into_iter().zip(replays).map(|(id, made)| made.then_some(id)).collect()))
             }
             CommitOutcome::Replayed(answer) => Ok(ReplayOutcome::Replayed(answer)),
             CommitOutcome::KeyReused => Ok(ReplayOutcome::KeyReused),
@@ -208,14 +202,7 @@ impl Outbound {
                 delivery.slot = None;
             }
             planned.push(plan);
-            Commit {
-                tenant: tenant.id,
-                at: mint.now,
-                events: vec![event],
-                replays: Vec::new(),
-                settled: vec![settlement],
-                idempotency: None,
-            }
+            Commit { events: vec![event], settled: vec![settlement], ..Commit::new(tenant.id, mint.now) }
         })?;
         Ok((answer, planned))
     }
@@ -265,7 +252,11 @@ impl Outbound {
         let until = now.plus(limits::TIMEOUT_MAX + limits::LEASE_MARGIN);
         let asked = live
             .iter()
-            .map(|want| postrider_store::Want { tenant: want.tenant, webhook: want.webhook, count: want.count })
+            .map(|want| postrider_store::Want {
+                tenant: want.tenant,
+                webhook: want.webhook,
+                count: u32::try_from(want.count).unwrap_or(u32::MAX),
+            })
             .collect();
         match self.store.delivery_claim(now, until, asked).await {
             Ok(answers) => {
@@ -442,7 +433,7 @@ impl Outbound {
                 kind,
                 due: delivery.due,
                 reason: first_due.reason(),
-                claim: delivery.slot.as_ref().map(|_| Lease { until: lease_until, fence: FIRST_FENCE }),
+                claim: delivery.slot.as_ref().map(|_| Lease::first(lease_until)),
             })
             .collect();
         let stored = Arc::new(StoredEvent {
@@ -474,6 +465,7 @@ impl Outbound {
     /// Sends what became durable with a slot, and tells the lanes of the rest.
     fn durable(self: &Arc<Self>, tenant: &Arc<Tenant>, planned: PlannedEvent) {
         let mut in_hand: Option<Arc<EventInHand>> = None;
+        let fence = Lease::first(Timestamp::default()).fence;
         for delivery in planned.deliveries {
             let Some(slot) = delivery.slot else {
                 self.lanes.scheduled(tenant.id, delivery.webhook.id, delivery.due);
@@ -487,7 +479,7 @@ impl Outbound {
                 event,
                 delivery: delivery.id,
                 kind: delivery.kind,
-                fence: FIRST_FENCE,
+                fence,
                 attempt: 1,
                 step: 0,
                 resend: false,
@@ -499,9 +491,6 @@ impl Outbound {
     }
 }
 
-/// The fence of a claim that was made with the delivery itself.
-const FIRST_FENCE: i64 = 1;
-
 enum Claimable {
     Yes,
     /// Off, and held: switching it on brings it back.
@@ -511,7 +500,8 @@ enum Claimable {
 
 /// What a replay became.
 pub enum ReplayOutcome {
-    Done(Vec<DeliveryId>),
+    /// For each pair: the new delivery, or none where the event's payload is past its retention.
+    Done(Vec<Option<DeliveryId>>),
     Replayed(Vec<u8>),
     KeyReused,
 }

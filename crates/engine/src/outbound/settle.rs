@@ -13,7 +13,7 @@ use postrider_domain::event::{DELIVERY_EXHAUSTED, EventKind};
 use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::retry::{self, Next};
 use postrider_domain::time::Timestamp;
-use postrider_store::{AttemptRow, Commit, CommitOutcome, Settlement};
+use postrider_store::{AttemptRow, AttemptTiming, Commit, CommitOutcome, Settlement};
 use serde_json::json;
 
 use super::attempt::{Attempted, Work};
@@ -39,26 +39,15 @@ struct Decision {
 pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempted) {
     let decision = decide(outbound, &work, &attempted);
     let follow = exhausted_event(&work, &decision, &attempted);
-    let settlement = Settlement {
-        delivery: work.delivery,
-        event: work.event.id,
-        webhook: work.webhook.id,
-        kind: work.kind,
-        fence: work.fence,
-        attempt: attempt_row(&work, &attempted, decision.class),
-        state: decision.state,
-        reason: decision.reason,
-        due: decision.due,
-        step: decision.step,
-    };
+    let row = attempt_row(&work, &attempted, decision.class);
     outbound.metrics.attempt_done(decision.class, attempted.total_us());
     tracing::debug!(
         tenant = %work.tenant.public_id, event = %work.event.id, delivery = %work.delivery, webhook = %work.webhook.id,
-        attempt = work.attempt, class = decision.class.as_str(), status = settlement.attempt.status,
+        attempt = work.attempt, class = decision.class.as_str(), status = row.status,
         state = decision.state.as_str(), reason = decision.reason.as_str(), total_us = attempted.total_us(),
         "attempt.done"
     );
-    let applied = commit(outbound, &work, settlement, follow).await;
+    let applied = commit(outbound, &work, &decision, row, follow).await;
     work.slot.went(decision.went);
     if !applied {
         // Another claim holds this delivery: what we saw is late, and what became durable stands.
@@ -151,12 +140,14 @@ fn attempt_row(work: &Work, attempted: &Attempted, class: AttemptClass) -> Attem
         class,
         status,
         detail: attempted.detail(),
-        dns_us: timing.dns_us,
-        connect_us: timing.connect_us,
-        tls_us: timing.tls_us,
-        wait_us: timing.wait_us,
-        body_us: timing.body_us,
-        total_us: timing.total_us,
+        timing: AttemptTiming {
+            dns_us: timing.dns_us,
+            connect_us: timing.connect_us,
+            tls_us: timing.tls_us,
+            wait_us: timing.wait_us,
+            body_us: timing.body_us,
+            total_us: timing.total_us,
+        },
         peer: attempted.exchange.as_ref().and_then(|exchange| exchange.peer).map(|peer| peer.to_string()),
         reused: attempted.exchange.as_ref().is_some_and(|exchange| exchange.reused),
         resend: work.resend,
@@ -196,21 +187,38 @@ fn exhausted_event(work: &Work, decision: &Decision, attempted: &Attempted) -> O
     Some(Draft::operational(DELIVERY_EXHAUSTED, attempted.ended, data, work.event.depth.saturating_add(1)))
 }
 
+fn settlement(work: &Work, decision: &Decision, row: &AttemptRow) -> Settlement {
+    Settlement {
+        delivery: work.delivery,
+        event: work.event.id,
+        webhook: work.webhook.id,
+        kind: work.kind,
+        fence: work.fence,
+        attempt: row.clone(),
+        state: decision.state,
+        reason: decision.reason,
+        due: decision.due,
+        step: decision.step,
+    }
+}
+
 /// Writes until it is written. True unless fenced off.
-async fn commit(outbound: &Arc<Outbound>, work: &Work, settlement: Settlement, follow: Option<Draft>) -> bool {
+async fn commit(
+    outbound: &Arc<Outbound>,
+    work: &Work,
+    decision: &Decision,
+    row: AttemptRow,
+    follow: Option<Draft>,
+) -> bool {
     let mut late = None;
     loop {
         let submitted = match &follow {
-            Some(draft) => outbound.submit_settled_with_event(&work.tenant, settlement.clone(), draft.clone()),
+            Some(draft) => outbound.submit_settled_with_event(&work.tenant, settlement(work, decision, &row), draft.clone()),
             None => outbound
                 .accept
                 .submit(|mint| Commit {
-                    tenant: work.tenant.id,
-                    at: mint.now,
-                    events: Vec::new(),
-                    replays: Vec::new(),
-                    settled: vec![settlement.clone()],
-                    idempotency: None,
+                    settled: vec![settlement(work, decision, &row)],
+                    ..Commit::new(work.tenant.id, mint.now)
                 })
                 .map(|answer| (answer, Vec::new())),
         };
