@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A certificate authority that only the test at hand trusts.
-#[derive(Debug)]
 pub struct TestAuthority {
-    certificate: CertificateDer<'static>,
+    certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -31,14 +32,14 @@ impl Default for TestAuthority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
         let key = new_key();
         let certificate = params.self_signed(&key).expect("because the parameters are valid");
-        Self { certificate: certificate.der().clone(), issuer: Issuer::new(params, key) }
+        Self { certificate, issuer: Issuer::new(params, key) }
     }
 }
 
 impl TestAuthority {
     /// What a client has to trust.
-    pub fn certificate(&self) -> CertificateDer<'static> {
-        self.certificate.clone()
+    pub fn certificate_pem(&self) -> String {
+        self.certificate.pem()
     }
 
     /// A server for `localhost` and 127.0.0.1 (or not, by its flaw), HTTP/1.1 by ALPN.

@@ -146,12 +146,7 @@ async fn after_request(behaviour: Behaviour, stream: &mut TcpStream, ground: &Gr
             flood(stream, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 10_000).await?;
             say(stream, OK).await?
         }
-        B::InterimForever => {
-            let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n";
-            // As fast as the client reads for a while, so that it costs something, then at a pace.
-            flood(stream, interim, 10_000).await?;
-            drip_forever(stream, interim, ground.pace).await?
-        }
+        B::InterimDrips => drip_forever(stream, b"HTTP/1.1 103 Early Hints\r\n\r\n", ground.pace).await?,
         B::ChunkExtensionForever => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=").await?;
             flood(stream, &[b'z'; 1024], 1024).await?;

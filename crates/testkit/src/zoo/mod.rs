@@ -40,8 +40,8 @@ pub enum Behaviour {
     HugeHeader,
     /// 10,000 interim answers, then a 200.
     InterimFlood,
-    /// Interim answers and nothing else, for ever.
-    InterimForever,
+    /// Interim answers and nothing else, one at a time.
+    InterimDrips,
     /// A chunk whose extension never ends.
     ChunkExtensionForever,
     /// A chunked body followed by trailers that never end.
@@ -123,7 +123,7 @@ impl Behaviour {
         Self::ManyHeaders,
         Self::HugeHeader,
         Self::InterimFlood,
-        Self::InterimForever,
+        Self::InterimDrips,
         Self::ChunkExtensionForever,
         Self::TrailersForever,
         Self::ResetAfterRequest,
@@ -182,7 +182,7 @@ impl Behaviour {
             | Self::ResetMidHead
             | Self::FinBeforeAnswer
             | Self::FinMidHead => &[Reset],
-            Self::NeverReads | Self::NeverAnswers | Self::HeadDrips | Self::InterimForever => &[Timeout],
+            Self::NeverReads | Self::NeverAnswers | Self::HeadDrips | Self::InterimDrips => &[Timeout],
             Self::BodyDrips
             | Self::HugeBody
             | Self::EndlessChunkedBody
@@ -193,26 +193,27 @@ impl Behaviour {
             | Self::LengthTooLong
             | Self::ChunkSizeOverflows => incomplete,
             Self::GzipBomb
-            | Self::InterimFlood
             | Self::LengthTooShort
             | Self::LengthWithChunked
             | Self::GarbageAfterBody
             | Self::BodyNul
             | Self::BodyInvalidUtf8
             | Self::BodyMarkup => &[Success],
+            // The interim answers count together against the bound on heads.
             Self::ManyHeaders
             | Self::HugeHeader
+            | Self::InterimFlood
             | Self::LengthTwice
             | Self::LengthNegative
+            | Self::Switching101
             | Self::Status0
             | Self::Status99
+            | Self::Status600
             | Self::Status1000
             | Self::NotHttp
             | Self::SpeaksHttp2
             | Self::NulInHeader => &[Protocol],
-            Self::Switching101
-            | Self::Status600
-            | Self::RedirectToSelf
+            Self::RedirectToSelf
             | Self::RedirectToForbidden
             | Self::RetryAfterNegative
             | Self::RetryAfterHuge
