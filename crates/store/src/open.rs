@@ -1,0 +1,253 @@
+//! Opening and closing a store: the data folder and its lock, settings, schema, master key, connections.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_domain::random::Random;
+use postrider_domain::time::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use sqlx::SqlitePool;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+use crate::StoreError;
+use crate::db::{Reader, WriteTx};
+use crate::migrate;
+use crate::seal::{self, MasterKey, Sealer};
+
+const DATABASE_FILE: &str = "postrider.db";
+const LOCK_FILE: &str = "lock";
+/// Connections for reads: more than the cores of a small machine, so that one long list does not hold up a lookup.
+const READERS: u32 = 4;
+/// How long a statement waits for another connection. Writers take turns by a lock of ours, so nobody should wait at all.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a cold read or write waits for its connection before it answers "unavailable".
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const CANARY_FIELD: &str = "meta.canary";
+const CANARY_ROW: [u8; 16] = [0; 16];
+const CANARY_TEXT: &[u8] = b"postrider";
+const CANARY_READ: &str = "SELECT value FROM meta WHERE key = 'canary'";
+const CANARY_WRITE: &str = "INSERT INTO meta (key, value) VALUES ('canary', ?1)";
+
+/// How much of a crash a commit survives (SQLite's `synchronous`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Synchronous {
+    /// Power loss. The only setting under which an acknowledgement is a promise.
+    #[default]
+    Full,
+    /// The process's death, not a power loss. Needs [`OpenOptions::unsafe_allowed`].
+    Normal,
+    /// Nothing is promised. Needs [`OpenOptions::unsafe_allowed`].
+    Off,
+}
+
+impl Synchronous {
+    const fn pragma(self) -> &'static str {
+        match self {
+            Self::Full => "FULL",
+            Self::Normal => "NORMAL",
+            Self::Off => "OFF",
+        }
+    }
+}
+
+/// How to open a store.
+pub struct OpenOptions {
+    /// The data folder, on a local file system. Made when it does not exist, for its owner only.
+    pub dir: PathBuf,
+    /// `None`: the file `master.key` in the data folder, made at the first start.
+    pub master_key: Option<MasterKey>,
+    pub synchronous: Synchronous,
+    /// Allows a [`Synchronous`] below `Full`.
+    pub unsafe_allowed: bool,
+    pub random: Arc<dyn Random>,
+    pub now: Timestamp,
+}
+
+impl OpenOptions {
+    pub fn new(dir: impl Into<PathBuf>, random: Arc<dyn Random>, now: Timestamp) -> Self {
+        Self {
+            dir: dir.into(),
+            master_key: None,
+            synchronous: Synchronous::Full,
+            unsafe_allowed: false,
+            random,
+            now,
+        }
+    }
+}
+
+/// The store. Copies share one.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    reader: Reader,
+    cold: SqlitePool,
+    /// Whose turn it is to write: the writer thread for a batch, a [`WriteTx`] for its whole life.
+    turn: Arc<Mutex<()>>,
+    sealer: Sealer,
+    random: Arc<dyn Random>,
+    /// Held until the last copy of the store is gone.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the store in a data folder, making folder, schema and master key where they do not exist yet.
+    pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
+        if options.synchronous != Synchronous::Full && !options.unsafe_allowed {
+            return Err(StoreError::Unsafe(format!(
+                "synchronous = {} may lose events that were acknowledged. Remove the setting, or start with the flag that \
+                 allows unsafe settings.",
+                options.synchronous.pragma()
+            )));
+        }
+        let path = options.dir.join(DATABASE_FILE);
+        let synchronous = options.synchronous;
+        let random = options.random.clone();
+        let prepared = tokio::task::spawn_blocking(move || prepare(options))
+            .await
+            .map_err(|error| StoreError::Internal(format!("opening the store panicked: {error}")))??;
+
+        let connect = SqliteConnectOptions::new().filename(&path).busy_timeout(BUSY_TIMEOUT).synchronous(
+            match synchronous {
+                Synchronous::Full => SqliteSynchronous::Full,
+                Synchronous::Normal => SqliteSynchronous::Normal,
+                Synchronous::Off => SqliteSynchronous::Off,
+            },
+        );
+        let cold = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(connect.clone())
+            .await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(connect.read_only(true))
+            .await?;
+        let turn = Arc::new(Mutex::new(()));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                reader: Reader::new(readers),
+                cold,
+                turn,
+                sealer: prepared.sealer,
+                random,
+                _lock: prepared.lock,
+            }),
+        })
+    }
+
+    /// Ends the store for all its copies and lets go of the data folder.
+    pub async fn close(&self) {
+        self.inner.cold.close().await;
+        self.inner.reader.close().await;
+    }
+
+    /// For cold reads.
+    pub fn read(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    /// Begins a cold transaction that writes. Waits for its turn behind the hot batches queued before it.
+    pub async fn write(&self) -> Result<WriteTx, StoreError> {
+        let turn = self.inner.turn.clone().lock_owned().await;
+        WriteTx::begin(&self.inner.cold, turn).await
+    }
+
+    /// Seals a secret for one field of one row, named by the row's id.
+    pub fn seal(&self, field: &'static str, row: &[u8; 16], plaintext: &[u8]) -> Vec<u8> {
+        self.inner.sealer.seal(&*self.inner.random, field, row, plaintext)
+    }
+
+    /// Opens what [`seal`](Self::seal) made for the same field and row.
+    pub fn open_sealed(
+        &self,
+        field: &'static str,
+        row: &[u8; 16],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        self.inner.sealer.open(field, row, sealed)
+    }
+}
+
+struct Prepared {
+    sealer: Sealer,
+    lock: File,
+}
+
+/// Everything of opening that blocks.
+fn prepare(options: OpenOptions) -> Result<Prepared, StoreError> {
+    let dir = &options.dir;
+    make_private_dir(dir)
+        .map_err(|error| StoreError::Unavailable(format!("the data folder {}: {error}", dir.display())))?;
+    let lock = lock_folder(dir)?;
+    let mut connection = connect(&dir.join(DATABASE_FILE), options.synchronous)?;
+    migrate::migrate_sqlite(&mut connection, options.now)?;
+    let canary: Option<Vec<u8>> = connection.query_row(CANARY_READ, [], |row| row.get(0)).optional()?;
+    let master = seal::master_key(dir, options.master_key, canary.is_none(), &*options.random)?;
+    let sealer = Sealer::new(&master);
+    match canary {
+        Some(sealed) => {
+            sealer.open(CANARY_FIELD, &CANARY_ROW, &sealed).map_err(|_| {
+                StoreError::MasterKey(format!(
+                    "The master key is not the one that the store in {} was made with. Give that one.",
+                    dir.display()
+                ))
+            })?;
+        }
+        None => {
+            let sealed = sealer.seal(&*options.random, CANARY_FIELD, &CANARY_ROW, CANARY_TEXT);
+            connection.execute(CANARY_WRITE, params![sealed])?;
+        }
+    }
+    Ok(Prepared { sealer, lock })
+}
+
+fn make_private_dir(dir: &Path) -> std::io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn lock_folder(dir: &Path) -> Result<File, StoreError> {
+    let path = dir.join(LOCK_FILE);
+    let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(unavailable(error)),
+    }
+}
+
+/// A connection that writes, with its settings made and checked.
+pub(crate) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(StoreError::from)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        return Err(StoreError::Unsafe(format!(
+            "SQLite cannot use write-ahead logging on {} (it answered \"{mode}\"). The data folder must lie on a local file \
+             system.",
+            path.display()
+        )));
+    }
+    connection.pragma_update(None, "synchronous", synchronous.pragma())?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    Ok(connection)
+}

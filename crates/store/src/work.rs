@@ -1,0 +1,299 @@
+//! What the hot way takes and gives: one [`Commit`] in, its outcome out; claims, settlements, and what was stored.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
+use postrider_domain::event::EventKind;
+use postrider_domain::id::{DeliveryId, EventId, JobId, TenantId, WebhookId};
+use postrider_domain::random::Random;
+use postrider_domain::time::Timestamp;
+
+/// One unit of work of one tenant: durable whole, or not at all. Commits become durable in the order in which they were
+/// queued.
+pub struct Commit {
+    pub tenant: TenantId,
+    /// When it happened, by the caller's clock: the acceptance time of its events and the hour it counts in.
+    pub at: Timestamp,
+    pub events: Vec<NewEvent>,
+    /// New deliveries of events that are stored already.
+    pub replays: Vec<NewDelivery>,
+    pub settled: Vec<Settlement>,
+    pub idempotency: Option<NewIdempotency>,
+    /// How far a job has come with this commit: work and position move together, so that a restarted job repeats nothing.
+    pub job: Option<JobMark>,
+}
+
+impl Commit {
+    pub fn new(tenant: TenantId, at: Timestamp) -> Self {
+        Self {
+            tenant,
+            at,
+            events: Vec::new(),
+            replays: Vec::new(),
+            settled: Vec::new(),
+            idempotency: None,
+            job: None,
+        }
+    }
+}
+
+/// An event and its first deliveries. Where the event turns out to be known already, they are not made.
+pub struct NewEvent {
+    /// Rises with every event of the store, in the order of commits (see `domain::id::RisingIds`): readers poll by it.
+    pub id: EventId,
+    /// The id that the publisher brought. The same id with the same content is the same event.
+    pub external_id: Option<String>,
+    pub kind: EventKind,
+    pub event_type: Arc<str>,
+    pub time: Timestamp,
+    /// The publisher gave the time: then it is part of the content that must be the same.
+    pub time_given: bool,
+    /// Compact JSON.
+    pub data: Bytes,
+    /// The tenant's version whose values its bodies are made with.
+    pub tenant_version: i64,
+    pub depth: u8,
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// One event to one webhook, from now on.
+pub struct NewDelivery {
+    /// Of an event's first deliveries: from [`first_delivery_id`], else the commit is refused. Of replays: a new id.
+    pub id: DeliveryId,
+    pub event: EventId,
+    pub webhook: WebhookId,
+    pub kind: DeliveryKind,
+    pub due: Timestamp,
+    pub reason: Reason,
+    /// Claimed in the same transaction: its state is `sending`, its first attempt is under way.
+    pub claim: Option<Lease>,
+}
+
+/// A claim: until when, and the number that the result must come back with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    pub until: Timestamp,
+    pub fence: i64,
+}
+
+impl Lease {
+    /// The claim that rides in the commit which makes the delivery.
+    pub const fn first(until: Timestamp) -> Self {
+        Self { until, fence: 1 }
+    }
+}
+
+/// An id for one of an event's first deliveries: the event's first eight bytes (time and count), then random ones. So the
+/// deliveries of an event lie together in the order of the key, and are found without an index of their own.
+pub fn first_delivery_id(event: EventId, random: &dyn Random) -> DeliveryId {
+    let mut bytes = *event.as_bytes();
+    random.fill(&mut bytes[8..]);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    DeliveryId::from_bytes(bytes)
+}
+
+pub(crate) const FIRST_DELIVERY_SHARED_BYTES: usize = 8;
+
+/// The result of an attempt, and what becomes of its delivery.
+pub struct Settlement {
+    pub delivery: DeliveryId,
+    pub event: EventId,
+    pub webhook: WebhookId,
+    pub kind: DeliveryKind,
+    /// Of the claim under which the attempt was made.
+    pub fence: i64,
+    pub attempt: AttemptRow,
+    /// `Scheduled` (then `due` is given) or a final state.
+    pub state: DeliveryState,
+    pub reason: Reason,
+    pub due: Option<Timestamp>,
+    /// Steps of the retry schedule used by now.
+    pub step: u32,
+}
+
+/// One HTTP request of a delivery, with everything seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// From 1.
+    pub number: u32,
+    pub started: Timestamp,
+    pub class: AttemptClass,
+    pub status: Option<u16>,
+    /// For the tenant, in a sentence.
+    pub detail: Option<String>,
+    pub timing: AttemptTiming,
+    pub peer: Option<String>,
+    pub reused: bool,
+    /// The receiver may have had this delivery before: an earlier outcome was lost.
+    pub resend: bool,
+    pub body_sha256: Option<[u8; 32]>,
+    pub request_bytes: u64,
+    pub response_head: Bytes,
+    pub response_body: Bytes,
+    /// Read in all, of which `response_body` may be the beginning.
+    pub response_bytes: u64,
+}
+
+impl AttemptRow {
+    /// The row of an attempt whose outcome was lost.
+    pub(crate) fn unknown(number: u32, started: Timestamp, resend: bool) -> Self {
+        Self {
+            number,
+            started,
+            class: AttemptClass::Unknown,
+            status: None,
+            detail: None,
+            timing: AttemptTiming::default(),
+            peer: None,
+            reused: false,
+            resend,
+            body_sha256: None,
+            request_bytes: 0,
+            response_head: Bytes::new(),
+            response_body: Bytes::new(),
+            response_bytes: 0,
+        }
+    }
+}
+
+/// Where an attempt's time went, microseconds each; zero for a phase that was not entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AttemptTiming {
+    pub dns_us: u64,
+    pub connect_us: u64,
+    pub tls_us: u64,
+    pub wait_us: u64,
+    pub body_us: u64,
+    pub total_us: u64,
+}
+
+/// An `Idempotency-Key` that came with the request.
+pub struct NewIdempotency {
+    /// Whose key it is: a tenant, or an API key of the installation.
+    pub scope: [u8; 16],
+    pub key: String,
+    /// SHA-256 of what was asked: the same key with another one is refused.
+    pub fingerprint: [u8; 32],
+    /// Makes the answer that is kept, from what became of each event. May be called more than once; must not block.
+    pub answer: Box<dyn Fn(&[EventOutcome]) -> Vec<u8> + Send>,
+}
+
+/// A job's progress.
+pub struct JobMark {
+    pub job: JobId,
+    /// How far it came, in the job's own terms.
+    pub position: Vec<u8>,
+    /// Added to its count of what is done.
+    pub done: u64,
+}
+
+/// What became of one event of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOutcome {
+    New(EventId),
+    /// Its id and content are those of this stored event: nothing was made.
+    Same(EventId),
+    /// Its id is that of another event: nothing was made.
+    Different,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Done {
+        events: Vec<EventOutcome>,
+        /// For each replay; false: its event is no longer stored, nothing was made.
+        replays: Vec<bool>,
+        /// For each settlement; false: the delivery was taken from this claim meanwhile, nothing was written.
+        settled: Vec<bool>,
+    },
+    /// The idempotency key was used for the same request: this was the answer. Nothing was written.
+    Replayed(Vec<u8>),
+    /// The idempotency key was used for another request. Nothing was written.
+    KeyReused,
+}
+
+/// How many due deliveries of a webhook to claim.
+#[derive(Debug, Clone, Copy)]
+pub struct Want {
+    pub tenant: TenantId,
+    pub webhook: WebhookId,
+    pub count: u32,
+}
+
+/// What a want got, in the order of wants.
+#[derive(Debug, Clone)]
+pub struct ClaimAnswer {
+    pub tenant: TenantId,
+    pub webhook: WebhookId,
+    /// Earliest due first.
+    pub claimed: Vec<Claimed>,
+    /// When the earliest of what stays scheduled is due: in the past when more is due than was wanted.
+    pub next_due: Option<Timestamp>,
+}
+
+/// A delivery that is now ours to send.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    pub tenant: TenantId,
+    pub delivery: DeliveryId,
+    pub webhook: WebhookId,
+    pub kind: DeliveryKind,
+    pub fence: i64,
+    /// The number of the attempt to make.
+    pub attempt: u32,
+    /// Steps of the retry schedule used.
+    pub step: u32,
+    /// An earlier outcome was lost: mark the attempt.
+    pub resend: bool,
+    pub created: Timestamp,
+    pub event: Arc<StoredEvent>,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    pub id: EventId,
+    pub external_id: Option<String>,
+    pub kind: EventKind,
+    pub event_type: Arc<str>,
+    pub time: Timestamp,
+    pub accepted: Timestamp,
+    pub tenant_version: i64,
+    pub depth: u8,
+    pub data: Bytes,
+}
+
+/// A claim to give back unused.
+#[derive(Debug, Clone, Copy)]
+pub struct HandBack {
+    pub tenant: TenantId,
+    pub delivery: DeliveryId,
+    pub fence: i64,
+}
+
+/// What a crash, or a lease that ran out, means for a delivery that was being sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterCrash {
+    /// Due at once, no step of the schedule used.
+    SendAgain,
+    /// Failed, outcome unknown: the profile sends at most once.
+    Fail,
+}
+
+/// What [`Store::lease_reap`](crate::Store::lease_reap) found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReapReport {
+    pub sent_again: u64,
+    pub failed: u64,
+    /// Webhooks that have something due now, once each.
+    pub due: Vec<(TenantId, WebhookId)>,
+}
+
+/// How much a sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub events: u64,
+    pub deliveries: u64,
+    pub attempts: u64,
+}
