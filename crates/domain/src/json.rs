@@ -28,6 +28,12 @@ pub fn compact(raw: &str, depth_max: usize) -> Result<Vec<u8>, JsonError> {
     Ok(out)
 }
 
+/// Whether `text` is a number of JSON's grammar, and nothing else.
+pub fn is_number(text: &str) -> bool {
+    let mut scanner = Scanner { bytes: text.as_bytes(), at: 0, depth_max: 0 };
+    scanner.number_end().is_ok() && scanner.at == text.len()
+}
+
 struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -173,6 +179,12 @@ impl Scanner<'_> {
 
     fn number(&mut self, out: &mut Vec<u8>) -> Result<(), JsonError> {
         let start = self.at;
+        self.number_end()?;
+        out.extend_from_slice(&self.bytes[start..self.at]);
+        Ok(())
+    }
+
+    fn number_end(&mut self) -> Result<(), JsonError> {
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -192,7 +204,6 @@ impl Scanner<'_> {
             }
             self.digits()?;
         }
-        out.extend_from_slice(&self.bytes[start..self.at]);
         Ok(())
     }
 
@@ -268,7 +279,8 @@ fn string_end(json: &[u8]) -> Option<usize> {
     }
 }
 
-fn key_is(quoted: &[u8], key: &str) -> bool {
+/// Whether a key with its quotes, as [`members`] gives it, is `key`.
+pub fn key_is(quoted: &[u8], key: &str) -> bool {
     let inner = &quoted[1..quoted.len() - 1];
     if !inner.contains(&b'\\') {
         return inner == key.as_bytes();

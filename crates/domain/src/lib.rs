@@ -10,6 +10,7 @@ pub mod event;
 pub mod id;
 pub mod json;
 pub mod limits;
+mod nearest;
 pub mod pattern;
 pub mod problem;
 pub mod profile;

@@ -2,6 +2,7 @@
 
 use crate::event::{OPERATIONAL_TYPES, is_event_type};
 use crate::limits;
+use crate::nearest::nearest;
 use crate::problem::{Code, Problem};
 use crate::profile::EventCatalogue;
 
@@ -97,7 +98,7 @@ impl Patterns {
                 Code::PatternMatchesNothing,
                 format!("events[{at}]"),
                 format!(
-                    "No event type matches `{}`. The nearest are {}.",
+                    "No event type matches `{}`. The nearest: {}.",
                     pattern.to_text(),
                     nearest(&pattern.to_text(), &offered)
                 ),
@@ -133,30 +134,4 @@ impl Pattern {
             Self::Everything => "*".to_owned(),
         }
     }
-}
-
-/// The three candidates with the fewest edits to `text`, for "did you mean".
-pub(crate) fn nearest(text: &str, candidates: &[&str]) -> String {
-    let mut ranked: Vec<(usize, &str)> = Vec::new();
-    for candidate in candidates {
-        ranked.push((edits(text, candidate), candidate));
-    }
-    ranked.sort_unstable();
-    let names: Vec<String> = ranked.iter().take(3).map(|(_, name)| format!("`{name}`")).collect();
-    if names.is_empty() { "none: no event types are offered here".to_owned() } else { names.join(", ") }
-}
-
-/// Levenshtein distance over bytes; both texts are bounded by [`limits::EVENT_TYPE_BYTES_MAX`].
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a_byte) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b_byte) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(a_byte != b_byte);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -32,9 +32,11 @@ fn moment(zone: &TimeZone, wall: civil::DateTime) -> Option<Timestamp> {
     let moment = match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(wall).ok()?,
         AmbiguousOffset::Fold { before, .. } => before.to_timestamp(wall).ok()?,
-        // Read with the offset before the change, the time lies just after it, so the change precedes it.
+        // Read with the offset before the change, the time lies at or after it: the change is the last one until then.
         AmbiguousOffset::Gap { before, .. } => {
-            zone.preceding(before.to_timestamp(wall).ok()?).next()?.timestamp()
+            let until =
+                before.to_timestamp(wall).ok()?.checked_add(jiff::SignedDuration::from_nanos(1)).ok()?;
+            zone.preceding(until).next()?.timestamp()
         }
     };
     Some(Timestamp::from_jiff(moment))

@@ -1,11 +1,13 @@
 //! Signatures: keys from secrets, and the header that proves who sent a body.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::limits;
@@ -92,7 +94,7 @@ impl SigningKey {
     }
 
     /// The MAC or signature over the parts, one after another.
-    pub(crate) fn sign(&self, parts: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn sign(&self, parts: &[Cow<'_, [u8]>]) -> Vec<u8> {
         match &self.0 {
             Key::Shared(keyed) => {
                 let mut mac = keyed.clone();
@@ -107,6 +109,24 @@ impl SigningKey {
             }
         }
     }
+
+    /// Whether a signature over the parts is this key's, in constant time.
+    pub(crate) fn verify(&self, parts: &[Cow<'_, [u8]>], signature: &[u8]) -> bool {
+        match &self.0 {
+            Key::Shared(_) => self.sign(parts).ct_eq(signature).into(),
+            Key::Ed25519(key) => ed25519_verifies(&key.verifying_key(), parts, signature),
+        }
+    }
+}
+
+/// Whether `signature` is a strict Ed25519 signature over the parts.
+pub(crate) fn ed25519_verifies(
+    key: &ed25519_dalek::VerifyingKey,
+    parts: &[Cow<'_, [u8]>],
+    signature: &[u8],
+) -> bool {
+    ed25519_dalek::Signature::from_slice(signature)
+        .is_ok_and(|signature| key.verify_strict(&parts.concat(), &signature).is_ok())
 }
 
 impl SignaturePolicy {

@@ -120,7 +120,7 @@ impl EventCatalogue {
     /// The known types nearest to a mistyped one, for the refusal.
     pub fn nearest(&self, event_type: &str) -> String {
         let names: Vec<&str> = self.types.iter().map(|known| known.name.as_str()).collect();
-        crate::pattern::nearest(event_type, &names)
+        crate::nearest::nearest(event_type, &names)
     }
 }
 

@@ -3,23 +3,33 @@
 //! A profile is read once from TOML and compiled; from then on it turns an event into the exact bytes of a request.
 //! Nothing here knows any profile by name.
 
+mod builtin;
 mod catalogue;
 mod envelope;
+mod parse;
 mod policy;
+mod signer;
+mod source;
+mod template;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+pub use builtin::{builtin, builtin_profiles};
 pub use catalogue::{EventCatalogue, EventType, SCHEMA_ISSUES_MAX, Schema, SchemaIssue};
 pub use policy::{
     Access, BodyPolicy, BodyRule, DeliveryMode, DeliveryPolicy, GonePolicy, Numbers, OnDisable,
     RetryAfterPolicy, SchemaMode, SuccessRule, WebhookPolicy, WebhookReaders,
 };
 
-pub use crate::signature::{KeyKind, SecretRule, SignaturePolicy, SigningKey};
+pub use crate::signature::{KeyKind, SecretForm, SecretRule, SignaturePolicy, SigningKey};
 
+use signer::Signer;
+use template::Template;
+
+use crate::ecmascript;
 use crate::id::DeliveryId;
-use crate::problem::{Problem, Warning};
+use crate::problem::{Code, Problem, Warning};
 use crate::random::Random;
 use crate::time::Timestamp;
 
@@ -38,6 +48,11 @@ pub struct Profile {
     pub signature: SignaturePolicy,
     pub delivery: DeliveryPolicy,
     pub catalogue: EventCatalogue,
+    /// Whether any event type's data is cut to a list of fields.
+    shapes_data: bool,
+    envelope: envelope::Envelope,
+    headers: Vec<(String, Template)>,
+    signer: Option<Signer>,
 }
 
 /// What is wrong with a profile, and where.
@@ -82,36 +97,83 @@ pub struct TenantValues {
 pub struct RenderError(pub String);
 
 impl Profile {
-    /// Reads and compiles a profile. Tells every error that it finds.
-    pub fn parse(_source: &str) -> Result<Self, Vec<ProfileError>> {
-        Err(Vec::new())
+    /// Reads and compiles a profile. Tells every error that it finds, in the order of the source.
+    pub fn parse(source: &str) -> Result<Self, Vec<ProfileError>> {
+        parse::parse(source)
     }
 
-    /// The request body.
-    pub fn render_body(&self, _message: &Message<'_>) -> Result<Vec<u8>, RenderError> {
-        Ok(Vec::new())
+    /// The request body. Fails only for data that [`Self::check_data`] refuses.
+    pub fn render_body(&self, message: &Message<'_>) -> Result<Vec<u8>, RenderError> {
+        // Data, names and ids, and some room for the envelope's own keys: one allocation.
+        let mut body = Vec::with_capacity(message.data.len() + message.tenant.name.len() + 384);
+        match self.shaped(message.event_type, message.data) {
+            Some(shaped) => self.envelope.write(&mut body, message, &shaped),
+            None => self.envelope.write(&mut body, message, message.data),
+        }
+        match self.body.numbers {
+            Numbers::Verbatim => Ok(body),
+            Numbers::Ecmascript => rewritten(&body).map_err(|error| RenderError(error.to_string())),
+        }
     }
 
-    /// The request's headers: `Content-Type`, the profile's own, and the signature over `body` by the keys in force,
-    /// newest first. Names as the profile writes them.
+    /// The data with only the fields that its type's bodies carry, where the profile lists them.
+    fn shaped(&self, event_type: &str, data: &[u8]) -> Option<Vec<u8>> {
+        if !self.shapes_data {
+            return None;
+        }
+        let fields = self.catalogue.get(event_type).map(|known| known.fields.as_slice())?;
+        (!fields.is_empty()).then(|| envelope::shape(fields, data))
+    }
+
+    /// The request's headers: `Content-Type`, `User-Agent`, the profile's own, and the signature over `body` by the
+    /// keys in force, newest first. Names as the profile writes them; without a key there is no signature header.
     pub fn render_headers(
         &self,
-        _message: &Message<'_>,
-        _body: &[u8],
-        _keys: &[SigningKey],
+        message: &Message<'_>,
+        body: &[u8],
+        keys: &[SigningKey],
     ) -> Vec<(String, String)> {
-        Vec::new()
+        let mut headers = Vec::with_capacity(self.headers.len() + 1);
+        for (name, template) in &self.headers {
+            let mut value = Vec::with_capacity(48);
+            if template.write_text(&mut value, message, message.data) {
+                headers.push((name.clone(), line(value)));
+            }
+        }
+        if let Some(signer) = &self.signer
+            && let Some(value) = signer.header_value(message, body, keys)
+        {
+            headers.push((signer.header.clone(), value));
+        }
+        headers
     }
 
     /// The names of the headers that the profile sets, which a webhook cannot set itself.
     pub fn header_names(&self) -> Vec<&str> {
-        Vec::new()
+        let mut names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        names.extend(self.signer.as_ref().map(|signer| signer.header.as_str()));
+        names
     }
 
     /// Whether data can be written in this profile's format; `not_renderable` with the value at fault if not. `data`
     /// is valid JSON.
-    pub fn check_data(&self, _event_type: &str, _data: &[u8]) -> Result<(), Problem> {
-        Ok(())
+    pub fn check_data(&self, event_type: &str, data: &[u8]) -> Result<(), Problem> {
+        if self.body.numbers == Numbers::Verbatim {
+            return Ok(());
+        }
+        let shaped = self.shaped(event_type, data);
+        match rewritten(shaped.as_deref().unwrap_or(data)) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let field =
+                    format!("data{}{}", if error.path.starts_with('[') { "" } else { "." }, error.path);
+                Err(Problem::at(
+                    Code::NotRenderable,
+                    field.trim_end_matches('.'),
+                    format!("Receivers of this profile could not read this value: {}.", error.why),
+                ))
+            }
+        }
     }
 
     /// The key that a secret stands for. `secret_invalid` with what this profile takes.
@@ -124,18 +186,26 @@ impl Profile {
         self.signature.secret_warning(secret)
     }
 
-    /// A new secret of 32 random bytes.
+    /// A new shared secret of 32 random bytes, in the form that this profile takes.
     pub fn generate_secret(&self, random: &dyn Random) -> String {
         self.signature.generate_secret(KeyKind::Shared, random)
     }
+
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        self.signer.as_ref()
+    }
+
+    pub(crate) fn headers(&self) -> &[(String, Template)] {
+        &self.headers
+    }
 }
 
-/// The sources of the built-in profiles: name and TOML.
-pub fn builtin() -> &'static [(&'static str, &'static str)] {
-    &[]
+fn rewritten(json: &[u8]) -> Result<Vec<u8>, ecmascript::NotRepresentable> {
+    ecmascript::rewrite(&String::from_utf8_lossy(json))
 }
 
-/// The built-in profiles, compiled.
-pub fn builtin_profiles() -> Vec<std::sync::Arc<Profile>> {
-    Vec::new()
+/// A header's value. A tenant's name may hold anything; a line break in it must not become one in the head.
+fn line(value: Vec<u8>) -> String {
+    let text = String::from_utf8(value).unwrap_or_default();
+    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
 }

@@ -1,0 +1,104 @@
+//! Every built-in profile against its golden vectors: event, tenant, secret and time in; exact body and headers out.
+//!
+//! The signatures in the files were computed by other implementations of HMAC and Ed25519.
+
+use domain::id::DeliveryId;
+use domain::profile::{Message, Profile, SigningKey, TenantValues, builtin};
+use domain::time::Timestamp;
+use postrider_domain as domain;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vector {
+    name: String,
+    event: Event,
+    tenant: Tenant,
+    delivery: Delivery,
+    attempt: Attempt,
+    /// Newest first.
+    secrets: Vec<String>,
+    body: String,
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    id: String,
+    #[serde(rename = "type")]
+    event_type: String,
+    time: Timestamp,
+    test: bool,
+    /// JSON in a text, so that the file says how its numbers are written.
+    data: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tenant {
+    id: String,
+    name: String,
+    timezone: String,
+    attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delivery {
+    id: DeliveryId,
+    uuid: uuid::Uuid,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Attempt {
+    number: u32,
+    time: Timestamp,
+}
+
+#[test]
+fn every_profile_renders_its_golden_vectors() {
+    let mut count = 0;
+    for (name, source) in builtin() {
+        let profile = Profile::parse(source).unwrap_or_else(|errors| panic!("{name}: {errors:?}"));
+        let path = format!("{}/../../profiles/{name}.vectors.json", env!("CARGO_MANIFEST_DIR"));
+        let file = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let vectors: Vec<Vector> =
+            serde_json::from_str(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(!vectors.is_empty(), "{path} has no vectors");
+        for vector in vectors {
+            check(name, &profile, &vector);
+            count += 1;
+        }
+    }
+    assert!(count >= 40, "only {count} vectors ran");
+}
+
+fn check(name: &str, profile: &Profile, vector: &Vector) {
+    let tenant = TenantValues {
+        id: vector.tenant.id.clone(),
+        name: vector.tenant.name.clone(),
+        timezone: jiff::tz::TimeZone::get(&vector.tenant.timezone).expect("a known zone"),
+        attributes: vector.tenant.attributes.clone(),
+    };
+    let message = Message {
+        event_id: &vector.event.id,
+        event_type: &vector.event.event_type,
+        event_time: vector.event.time,
+        test: vector.event.test,
+        data: vector.event.data.as_bytes(),
+        tenant: &tenant,
+        delivery_id: vector.delivery.id,
+        delivery_uuid: vector.delivery.uuid,
+        attempt: vector.attempt.number,
+        sent_at: vector.attempt.time,
+    };
+    let keys: Vec<SigningKey> =
+        vector.secrets.iter().map(|secret| profile.signing_key(secret).expect("a good secret")).collect();
+    profile.check_data(&vector.event.event_type, message.data).expect("data that can be rendered");
+    let body = profile.render_body(&message).expect("data that can be rendered");
+    assert_eq!(String::from_utf8_lossy(&body), vector.body, "{name}: {}", vector.name);
+    let headers = profile.render_headers(&message, &body, &keys);
+    assert_eq!(headers, vector.headers, "{name}: {}", vector.name);
+}
