@@ -146,6 +146,10 @@ async fn after_request(behaviour: Behaviour, stream: &mut TcpStream, ground: &Gr
             flood(stream, b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", 10_000).await?;
             say(stream, OK).await?
         }
+        B::InterimForever => {
+            flood(stream, b"HTTP/1.1 103 Early Hints\r\n\r\n", usize::MAX).await?;
+            Then::Close
+        }
         B::InterimDrips => drip_forever(stream, b"HTTP/1.1 103 Early Hints\r\n\r\n", ground.pace).await?,
         B::ChunkExtensionForever => {
             stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=").await?;

@@ -40,7 +40,9 @@ pub enum Behaviour {
     HugeHeader,
     /// 10,000 interim answers, then a 200.
     InterimFlood,
-    /// Interim answers and nothing else, one at a time.
+    /// Interim answers and nothing else, as fast as they are read.
+    InterimForever,
+    /// The same, one at a time.
     InterimDrips,
     /// A chunk whose extension never ends.
     ChunkExtensionForever,
@@ -109,7 +111,7 @@ pub enum Rule {
 }
 
 impl Behaviour {
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 54] = [
         Self::NeverAccepts,
         Self::NeverReads,
         Self::ResetAtAccept,
@@ -123,6 +125,7 @@ impl Behaviour {
         Self::ManyHeaders,
         Self::HugeHeader,
         Self::InterimFlood,
+        Self::InterimForever,
         Self::InterimDrips,
         Self::ChunkExtensionForever,
         Self::TrailersForever,
@@ -199,10 +202,12 @@ impl Behaviour {
             | Self::BodyNul
             | Self::BodyInvalidUtf8
             | Self::BodyMarkup => &[Success],
-            // The interim answers count together against the bound on heads.
+            // Interim answers count together against the bound on heads; how the flood is cut into reads decides
+            // whether the bound or what follows the flood is seen first.
+            Self::InterimFlood => &[Protocol, Success],
+            Self::InterimForever => &[Protocol, Timeout],
             Self::ManyHeaders
             | Self::HugeHeader
-            | Self::InterimFlood
             | Self::LengthTwice
             | Self::LengthNegative
             | Self::Switching101
