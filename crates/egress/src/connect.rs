@@ -55,11 +55,20 @@ pub(crate) struct Socket {
 }
 
 /// Bytes that the network took and gave, below TLS: zero more of them written is the proof that a request was not begun.
-#[derive(Debug, Default)]
+///
+/// Shared between the stream, which is inside the connection, and its user; both are in one task, so nothing is ordered by it.
+#[derive(Debug)]
 pub(crate) struct Traffic {
     written: AtomicU64,
     read: AtomicU64,
+    /// Reading fails once `read` has come this far.
+    read_limit: AtomicU64,
 }
+
+/// The error of a read beyond [`Traffic::limit_reading`].
+#[derive(Debug, thiserror::Error)]
+#[error("the peer sent more than was to be read")]
+pub(crate) struct ReadLimit;
 
 pub(crate) enum Stream {
     Plain(Counted),
@@ -254,8 +263,16 @@ impl Traffic {
         self.written.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn read(&self) -> u64 {
-        self.read.load(Ordering::Relaxed)
+    /// Lets `bytes` more be read, or at most one buffer more than that. It holds within a single poll, in which a flooding peer
+    /// could otherwise keep the connection's loop busy for as long as its socket has data.
+    pub(crate) fn limit_reading(&self, bytes: u64) {
+        self.read_limit.store(self.read.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
+    }
+}
+
+impl Default for Traffic {
+    fn default() -> Self {
+        Self { written: AtomicU64::new(0), read: AtomicU64::new(0), read_limit: AtomicU64::new(u64::MAX) }
     }
 }
 
@@ -274,10 +291,14 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let read = self.traffic.read.load(Ordering::Relaxed);
+        if read >= self.traffic.read_limit.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(io::Error::other(ReadLimit)));
+        }
         let before = buf.filled().len();
         let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
         let bytes = buf.filled().len() - before;
-        self.traffic.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.traffic.read.store(read + bytes as u64, Ordering::Relaxed);
         result
     }
 }

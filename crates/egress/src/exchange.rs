@@ -87,7 +87,7 @@ pub struct Response {
 pub enum BodyEnd {
     /// Read to its end.
     Complete,
-    /// More than `response_read_bytes`: reading stopped there.
+    /// More than `response_read_bytes`, or in more than 8,192 chunks: reading stopped there.
     Capped,
     /// Not at its end when the time was up.
     TimedOut,

@@ -7,6 +7,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use crate::connect::ReadLimit;
 use crate::policy::Blocked;
 use crate::target::Target;
 use crate::{Failure, FailureClass, ResolveError};
@@ -80,7 +81,8 @@ fn tls_sentence(host: &str, error: &rustls::Error) -> String {
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 format!("The endpoint's certificate is not for {host}.")
             }
-            Certificate::UnknownIssuer => {
+            // A bad signature is one by somebody who bears the name of an authority.
+            Certificate::UnknownIssuer | Certificate::BadSignature => {
                 "The endpoint's certificate was issued by nobody that is trusted (self-signed, or an intermediate \
                  certificate is missing)."
                     .to_owned()
@@ -101,7 +103,7 @@ fn tls_sentence(host: &str, error: &rustls::Error) -> String {
     }
 }
 
-/// A request that got no response. Whether bytes of it went out is for the caller to add; the same holds for the next three.
+/// A request that got no response. Whether bytes of it went out is for the caller to add; the same holds for the next two.
 pub(crate) fn no_response(target: &Target, error: &hyper::Error) -> Failure {
     let (class, detail) = classify_hyper(target, error);
     failure(class, detail)
@@ -109,10 +111,6 @@ pub(crate) fn no_response(target: &Target, error: &hyper::Error) -> Failure {
 
 pub(crate) fn closed() -> Failure {
     failure(FailureClass::Reset, "The endpoint closed the connection before it answered.")
-}
-
-pub(crate) fn endless_head() -> Failure {
-    failure(FailureClass::Protocol, "The endpoint sends interim responses (1xx) without an end.")
 }
 
 pub(crate) fn timed_out() -> Failure {
@@ -124,14 +122,19 @@ fn classify_hyper(target: &Target, error: &hyper::Error) -> (FailureClass, Strin
         return (FailureClass::Protocol, parse_sentence(error).to_owned());
     }
     if let Some(io) = find::<io::Error>(error) {
+        if io.get_ref().is_some_and(|inner| inner.is::<ReadLimit>()) {
+            let detail = "The endpoint sends interim responses (1xx) without an end.";
+            return (FailureClass::Protocol, detail.to_owned());
+        }
         return match tls_error(io) {
             Some(tls) => (FailureClass::Tls, tls_sentence(target.host_text(), tls)),
             None => (FailureClass::Reset, "The endpoint broke the connection before it answered.".to_owned()),
         };
     }
-    // A connection that failed before it took the request says so with the reason beneath: if that is another error of hyper's,
-    // bytes came that nobody had asked for. Otherwise it was closed.
-    if error.is_canceled() && error.source().is_some_and(|reason| reason.is::<hyper::Error>()) {
+    // A connection that failed before it took the request says so, with the reason beneath. Of hyper's own errors one is the end
+    // of the stream; what remains is bytes that nobody had asked for.
+    let reason = error.source().and_then(|reason| reason.downcast_ref::<hyper::Error>());
+    if error.is_canceled() && reason.is_some_and(|reason| !reason.is_incomplete_message()) {
         return (FailureClass::Protocol, "The endpoint sent data before it was asked.".to_owned());
     }
     (FailureClass::Reset, "The endpoint closed the connection before it answered.".to_owned())

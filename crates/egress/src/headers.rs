@@ -104,8 +104,9 @@ fn check_one(name: &str, value: &str, reserved: &[&str]) -> Result<(HeaderName, 
     if is_forbidden(header_name.as_str()) {
         return Err(refusal(name, Forbidden, format!("The header {header_name} cannot be set.")));
     }
-    // `from_str` takes visible ASCII, space and tab: no CR, LF or NUL, and no bytes on whose meaning receivers differ.
-    let Ok(mut header_value) = HeaderValue::from_str(value) else {
+    // No CR, LF or NUL, and no bytes on whose meaning receivers differ (RFC 9110 §5.5).
+    let value = Some(value).filter(|value| value.is_ascii()).map(HeaderValue::from_str);
+    let Some(Ok(mut header_value)) = value else {
         let detail = format!(
             "The value of {header_name} contains a character other than visible ASCII, space and tab."
         );

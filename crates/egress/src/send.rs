@@ -148,12 +148,11 @@ impl Attempt<'_> {
         message: Message,
     ) -> Result<http::Response<Incoming>, Failure> {
         let target = self.target;
-        let read_before = socket.traffic.read();
-        // Interim responses (1xx) are skipped below us, one by one, and have no end of their own.
-        let read_max = 2 * self.budgets.response_head_bytes as u64;
+        // Interim responses (1xx) are skipped below us, one by one, and have no end of their own. Twice, since the beginning of
+        // the body comes along with the head, at most a buffer of it.
+        socket.traffic.limit_reading(2 * self.budgets.response_head_bytes as u64);
         let mut response = pin!(socket.sender.send_request(message));
         let driver = &mut socket.driver;
-        let traffic = &socket.traffic;
         let timer = &mut self.timer;
         poll_fn(move |cx| {
             let ended = Pin::new(&mut *driver).poll(cx).is_ready();
@@ -162,9 +161,6 @@ impl Attempt<'_> {
             }
             if ended {
                 return Poll::Ready(Err(explain::closed()));
-            }
-            if traffic.read() - read_before > read_max {
-                return Poll::Ready(Err(explain::endless_head()));
             }
             // Without a budget of its own a flooding peer would use up the task's, and the timer would never be asked.
             if pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
@@ -177,7 +173,9 @@ impl Attempt<'_> {
 
     /// Reads what the rule and the budgets allow. How it ended is part of the answer, never a failure.
     async fn body(&mut self, socket: &mut Socket, mut body: Incoming, head_at: Instant) -> ReadSoFar {
-        let mut read = ReadSoFar { kept: Vec::new(), bytes: 0, end: BodyEnd::Complete };
+        // The body is pulled out of the connection piece by piece: what is not asked for is not read.
+        socket.traffic.limit_reading(u64::MAX);
+        let mut read = ReadSoFar { kept: Vec::new(), bytes: 0, pieces: 0, end: BodyEnd::Complete };
         let until = match self.body_rule {
             ReadBody::ForLog { at_most } => self.deadline.min(head_at + at_most),
             ReadBody::ToTheEnd => self.deadline,
@@ -232,9 +230,13 @@ impl Attempt<'_> {
     }
 }
 
+/// Of a chunked body. 8,192 of them take some 3 ms however small they are; 256 KiB in single bytes would take 100 ms.
+const PIECES_MAX: u32 = 8192;
+
 struct ReadSoFar {
     kept: Vec<u8>,
     bytes: u64,
+    pieces: u32,
     end: BodyEnd,
 }
 
@@ -250,7 +252,9 @@ impl ReadSoFar {
         // Copied: a slice would hold the connection's whole read buffer for as long as the excerpt lives.
         self.kept.extend_from_slice(&data[..kept]);
         self.bytes += data.len() as u64;
-        if self.bytes > budgets.response_read_bytes as u64 { Room::None } else { Room::Left }
+        self.pieces += 1;
+        let too_much = self.bytes > budgets.response_read_bytes as u64 || self.pieces > PIECES_MAX;
+        if too_much { Room::None } else { Room::Left }
     }
 }
 
