@@ -1,0 +1,150 @@
+//! Configuration: tenants, webhooks, keys, profiles, event types, the audit and jobs, as rows.
+//!
+//! Control is the only caller that writes. A change is one [`ConfigWrite`]: the rows, the tenant's next version, the audit
+//! row and the idempotency row become durable together or not at all. Nothing here decides whether a change is allowed.
+
+mod audit;
+mod event_types;
+mod idempotency;
+mod jobs;
+mod keys;
+mod profiles;
+mod removal;
+mod tenants;
+mod webhooks;
+
+use postrider_domain::time::Timestamp;
+
+use crate::db::WriteTx;
+use crate::{Store, StoreError};
+
+pub use audit::AuditRow;
+pub use event_types::EventTypeRow;
+pub use idempotency::IdempotencyRow;
+pub use jobs::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow, RecoverRange};
+pub use keys::KeyRow;
+pub use profiles::ProfileRow;
+pub use removal::Removed;
+pub use tenants::{PinnedRow, TenantRow};
+pub use webhooks::{SecretRow, SecretState, WebhookRow};
+
+/// One change of the configuration: durable whole or not at all.
+#[derive(Debug, Default)]
+pub struct ConfigWrite {
+    pub at: Timestamp,
+    pub tenant: Option<TenantWrite>,
+    /// Of `tenant`.
+    pub webhooks: Vec<WebhookWrite>,
+    /// Of `tenant`.
+    pub event_types: Vec<EventTypeRow>,
+    pub keys: Vec<KeyRow>,
+    pub profile: Option<ProfileWrite>,
+    pub jobs: Vec<JobRow>,
+    pub audit: Vec<AuditRow>,
+    pub idempotency: Option<IdempotencyRow>,
+}
+
+/// A tenant's row as it is to be; its `version` becomes the webhooks' version too.
+#[derive(Debug)]
+pub struct TenantWrite {
+    pub row: TenantRow,
+    pub over: Over,
+    /// What events pin has changed: remember it under the new version.
+    pub pins: bool,
+    /// Only while the tenant has no events.
+    pub unless_events: bool,
+}
+
+/// What a tenant's row is written over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    Nothing,
+    /// The row with this version.
+    Version(i64),
+}
+
+/// A webhook's row as it is to be.
+#[derive(Debug)]
+pub struct WebhookWrite {
+    pub row: WebhookRow,
+    /// All of its secrets; none: they stay as they are.
+    pub secrets: Option<Vec<SecretRow>>,
+}
+
+/// A version of a profile that becomes the one its tenants render with.
+#[derive(Debug)]
+pub struct ProfileWrite {
+    pub row: ProfileRow,
+}
+
+/// What a change came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigOutcome {
+    Done,
+    /// Nothing was written: the tenant's public id belongs to another tenant.
+    IdTaken,
+    /// Nothing was written: the tenant has events, and the change allows none.
+    HasEvents,
+    /// Nothing was written: the tenant has changed, or gone, since it was read.
+    Stale,
+    /// Nothing was written: the idempotency key was used meanwhile.
+    Repeated,
+}
+
+impl Store {
+    pub async fn config_write(&self, write: &ConfigWrite) -> Result<ConfigOutcome, StoreError> {
+        let mut tx = self.write().await?;
+        let outcome = apply(&mut tx, write).await?;
+        if outcome == ConfigOutcome::Done {
+            tx.commit().await?;
+        }
+        Ok(outcome)
+    }
+}
+
+async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, StoreError> {
+    if let Some(idempotency) = &write.idempotency
+        && !idempotency::put(tx, idempotency, write.at).await?
+    {
+        return Ok(ConfigOutcome::Repeated);
+    }
+    if let Some(profile) = &write.profile {
+        profiles::put(tx, &profile.row).await?;
+        tenants::follow_profile(tx, &profile.row.name, &profile.row.version, write.at).await?;
+    }
+    if let Some(tenant) = &write.tenant {
+        if tenant.unless_events && tenants::has_events(tx, tenant.row.id).await? {
+            return Ok(ConfigOutcome::HasEvents);
+        }
+        let written = match tenant.over {
+            Over::Nothing if !tenants::insert(tx, &tenant.row).await? => return Ok(ConfigOutcome::IdTaken),
+            Over::Nothing => true,
+            Over::Version(version) => tenants::update(tx, &tenant.row, version).await?,
+        };
+        if !written {
+            return Ok(ConfigOutcome::Stale);
+        }
+        if tenant.pins {
+            tenants::pin(tx, &tenant.row, write.at).await?;
+        }
+        for webhook in &write.webhooks {
+            webhooks::put(tx, &webhook.row, tenant.row.version, write.at).await?;
+            if let Some(secrets) = &webhook.secrets {
+                webhooks::put_secrets(tx, &webhook.row, secrets).await?;
+            }
+        }
+    }
+    for event_type in &write.event_types {
+        event_types::put(tx, event_type).await?;
+    }
+    for key in &write.keys {
+        keys::put(tx, key).await?;
+    }
+    for job in &write.jobs {
+        jobs::insert(tx, job).await?;
+    }
+    for audit in &write.audit {
+        audit::insert(tx, audit).await?;
+    }
+    Ok(ConfigOutcome::Done)
+}

@@ -1,0 +1,68 @@
+//! Removing everything of a tenant, a bounded batch at a time. The audit stays.
+
+use postrider_domain::id::TenantId;
+
+use super::jobs::{self, JobRow};
+use crate::{Store, StoreError};
+
+/// What one batch of a removal did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    pub rows: u64,
+    /// Nothing of the tenant is left.
+    pub finished: bool,
+}
+
+/// Each deletes at most `$2` rows of tenant `$1`, by the table's key. Deliveries go before their attempts and events, so that
+/// a result that is still on its way finds no delivery and leaves nothing; the tenant's row goes last, so that a removal
+/// that was cut short is found again.
+const STATEMENTS: [&str; 14] = [
+    "DELETE FROM delivery WHERE tenant_id = $1 AND id IN (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+    "DELETE FROM attempt WHERE tenant_id = $1 AND (delivery_id, number) IN \
+     (SELECT delivery_id, number FROM attempt WHERE tenant_id = $1 ORDER BY delivery_id, number LIMIT $2)",
+    "DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM event WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+    "DELETE FROM ledger_hour WHERE tenant_id = $1 AND (hour_ms, kind) IN \
+     (SELECT hour_ms, kind FROM ledger_hour WHERE tenant_id = $1 ORDER BY hour_ms, kind LIMIT $2)",
+    "DELETE FROM webhook_hour WHERE tenant_id = $1 AND (webhook_id, hour_ms) IN \
+     (SELECT webhook_id, hour_ms FROM webhook_hour WHERE tenant_id = $1 ORDER BY webhook_id, hour_ms LIMIT $2)",
+    "DELETE FROM webhook_secret WHERE tenant_id = $1 AND (webhook_id, id) IN \
+     (SELECT webhook_id, id FROM webhook_secret WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)",
+    "DELETE FROM webhook_version WHERE tenant_id = $1 AND (webhook_id, version) IN \
+     (SELECT webhook_id, version FROM webhook_version WHERE tenant_id = $1 ORDER BY webhook_id, version LIMIT $2)",
+    "DELETE FROM webhook WHERE tenant_id = $1 AND id IN (SELECT id FROM webhook WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+    "DELETE FROM event_type WHERE tenant_id = $1 AND type IN \
+     (SELECT type FROM event_type WHERE tenant_id = $1 ORDER BY type LIMIT $2)",
+    "DELETE FROM api_key WHERE tenant_id = $1 AND id IN (SELECT id FROM api_key WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+    "DELETE FROM idempotency WHERE scope = $1 AND key IN (SELECT key FROM idempotency WHERE scope = $1 ORDER BY key LIMIT $2)",
+    "DELETE FROM job WHERE tenant_id = $1 AND id IN (SELECT id FROM job WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
+    "DELETE FROM tenant_version WHERE tenant_id = $1 AND version IN \
+     (SELECT version FROM tenant_version WHERE tenant_id = $1 ORDER BY version LIMIT $2)",
+    "DELETE FROM tenant WHERE id IN (SELECT id FROM tenant WHERE id = $1 LIMIT $2)",
+];
+
+impl Store {
+    /// Removes up to `rows_max` rows of a tenant whose deletion was asked for, and moves `job` (of the installation) on in
+    /// the same transaction: `mark` gets what was removed and writes it into the job's row.
+    pub async fn tenant_remove_batch(
+        &self,
+        tenant: TenantId,
+        rows_max: usize,
+        job: &mut JobRow,
+        mark: impl FnOnce(&mut JobRow, Removed) + Send,
+    ) -> Result<Removed, StoreError> {
+        let mut tx = self.write().await?;
+        let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
+        let mut removed = Removed { rows: 0, finished: true };
+        for sql in STATEMENTS {
+            removed.rows = tx.execute(sql, &[tenant.into(), rows_max.into()]).await?;
+            if removed.rows > 0 {
+                removed.finished = false;
+                break;
+            }
+        }
+        mark(job, removed);
+        jobs::progress(&mut tx, job).await?;
+        tx.commit().await?;
+        Ok(removed)
+    }
+}
