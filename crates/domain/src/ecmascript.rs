@@ -331,3 +331,148 @@ fn array_index(key: &str) -> Option<u32> {
     }
     key.parse::<u32>().ok().filter(|index| *index != u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(json: &str, expected: &str) {
+        let rewritten = rewrite(json).expect("representable");
+        assert_eq!(String::from_utf8_lossy(&rewritten), expected, "{json}");
+        assert_eq!(rewrite(expected).expect("representable"), rewritten, "not a fixed point: {expected}");
+    }
+
+    #[test]
+    fn numbers_are_written_as_javascript_writes_doubles() {
+        for (number, expected) in [
+            ("1.0", "1"),
+            ("-0", "0"),
+            ("-0.0e5", "0"),
+            ("1e21", "1e+21"),
+            ("1e20", "100000000000000000000"),
+            ("123456789012345678901", "123456789012345680000"),
+            ("9007199254740993", "9007199254740992"),
+            ("0.000001", "0.000001"),
+            ("0.0000001", "1e-7"),
+            ("1.5E-7", "1.5e-7"),
+            ("5e-324", "5e-324"),
+            ("1e-400", "0"),
+            ("1.7976931348623157e308", "1.7976931348623157e+308"),
+            ("4.35", "4.35"),
+            ("100", "100"),
+        ] {
+            check(number, expected);
+        }
+    }
+
+    #[test]
+    fn keys_stand_in_the_order_in_which_javascript_enumerates_them() {
+        check(r#"{"b":1,"2":2,"a":3,"10":4,"0":5}"#, r#"{"0":5,"2":2,"10":4,"b":1,"a":3}"#);
+        check(
+            r#"{"4294967295":1,"01":2,"-1":3,"1.0":4,"":5,"4294967294":6}"#,
+            r#"{"4294967294":6,"4294967295":1,"01":2,"-1":3,"1.0":4,"":5}"#,
+        );
+        check(r#"{"a":1,"b":2,"a":3,"\u0061":4}"#, r#"{"a":4,"b":2}"#);
+        check(r#"{"x":1,"__proto__":{"y":2}}"#, r#"{"x":1,"__proto__":{"y":2}}"#);
+    }
+
+    #[test]
+    fn duplicates_are_found_in_large_objects_too() {
+        let mut json = String::from("{");
+        for turn in 0..2 {
+            for n in 0..100 {
+                json.push_str(&format!("\"k{n}\":{turn},"));
+            }
+        }
+        json.pop();
+        json.push('}');
+        let rewritten = rewrite(&json).expect("representable");
+        let value: serde_json::Value = serde_json::from_slice(&rewritten).expect("JSON");
+        let members = value.as_object().expect("an object");
+        assert_eq!(members.len(), 100);
+        assert!(members.values().all(|value| value == 1));
+        assert_eq!(rewritten.iter().filter(|byte| **byte == b':').count(), 100);
+    }
+
+    #[test]
+    fn escapes_are_the_ones_that_javascript_needs() {
+        check(
+            r#""\/\u0041\u00e9\ud83d\ude00\u000A\u0008\u000c\r\t\u0000\u001F\u007f\u2028\u0022\u005c""#,
+            "\"/Aé😀\\n\\b\\f\\r\\t\\u0000\\u001f\u{7f}\u{2028}\\\"\\\\\"",
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_written_so_is_refused_with_its_place() {
+        for (json, path) in [
+            ("1e400", ""),
+            (r#"{"a":[0,{"b":-1e400}]}"#, "a[1].b"),
+            (r#"{"a":["x","\ud800"]}"#, "a[1]"),
+            (r#"["\udc00\ud800"]"#, "[0]"),
+            (r#"{"k":"\ud800\u0041"}"#, "k"),
+            (r#"{"k":"\ud800x"}"#, "k"),
+        ] {
+            assert_eq!(rewrite(json).expect_err("refused").path, path, "{json}");
+        }
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(rewrite(&deep).expect_err("refused").why, "nested too deeply");
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for json in [
+            "",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            "+1",
+            "--1",
+            "1-1",
+            "\"\\x\"",
+            "\"\\",
+            "\"\\u12é4\"",
+            "nul",
+            "1 1",
+            "\"\n\"",
+        ] {
+            assert!(rewrite(json).is_err(), "{json:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_form_is_a_fixed_point_and_means_the_same(
+            keys in prop::collection::vec("[ab01]{0,3}", 0..20),
+            numbers in prop::collection::vec(any::<f64>(), 20),
+            text in any::<String>(),
+        ) {
+            let mut json = String::from("{");
+            for (key, number) in keys.iter().zip(&numbers).filter(|(_, number)| number.is_finite()) {
+                json.push_str(&format!("\"{key}\":{number:e},"));
+            }
+            json.push_str(&format!("\"text\":{}}}", serde_json::Value::from(text)));
+            let once = rewrite(&json).expect("representable");
+            let twice = rewrite(std::str::from_utf8(&once).expect("UTF-8")).expect("representable");
+            prop_assert_eq!(&once, &twice);
+            let before: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            let after: serde_json::Value = serde_json::from_slice(&once).expect("JSON");
+            for (key, value) in before.as_object().expect("an object") {
+                if value.is_number() {
+                    prop_assert_eq!(value.as_f64(), after[key].as_f64());
+                } else {
+                    prop_assert_eq!(value, &after[key]);
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_written_or_refused_but_does_not_panic(text in any::<String>()) {
+            let _ = rewrite(&text);
+            let _ = rewrite(&format!("\"{text}\""));
+        }
+    }
+}

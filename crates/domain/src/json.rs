@@ -329,3 +329,151 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(&bytes[written..]);
     out.push(b'"');
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn compact_takes_away_whitespace_and_nothing_else() {
+        for (raw, expected) in [
+            (" { \"a\" : 1.0 ,\n\t\"b\" : [ ] } ", "{\"a\":1.0,\"b\":[]}"),
+            ("\"  a \\\" b  \"", "\"  a \\\" b  \""),
+            ("[1E+21 , -0 , 12345678901234567890]", "[1E+21,-0,12345678901234567890]"),
+            ("{\"b\":1,\"a\":2,\"b\":\"\\u00E9\\/\"}", "{\"b\":1,\"a\":2,\"b\":\"\\u00E9\\/\"}"),
+            ("\r\n null\t", "null"),
+        ] {
+            let compacted = compact(raw, 8).expect("valid JSON");
+            assert_eq!(String::from_utf8_lossy(&compacted), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for raw in [
+            "",
+            " ",
+            "{",
+            "[",
+            "\"",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "[1,]",
+            "[,]",
+            "01",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "-",
+            "tru",
+            "nulls",
+            "NaN",
+            "1 2",
+            "{} {}",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\\u12\"",
+            "\"\u{1}\"",
+            "\"\n\"",
+            "]",
+            "}",
+            "[1}",
+            "{\"a\":1]",
+            "\u{feff}{}",
+            "\"\\",
+        ] {
+            assert!(matches!(compact(raw, 8), Err(JsonError::Malformed { .. })), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(compact(&nested(64), 64).is_ok());
+        assert_eq!(compact(&nested(65), 64), Err(JsonError::TooDeep { depth_max: 64 }));
+        assert_eq!(compact(&nested(1_000_000), 64), Err(JsonError::TooDeep { depth_max: 64 }));
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_path() {
+        let json = br#"{"a":{"b":[1,{"x":"}"}],"c":"]\"}"},"\u0061\u0062":5,"a.b":6,"n":null,"d":1,"d":2}"#;
+        for (path, expected) in [
+            (vec!["a", "b"], Some(r#"[1,{"x":"}"}]"#)),
+            (vec!["a", "c"], Some(r#""]\"}""#)),
+            (vec!["ab"], Some("5")),
+            (vec!["a.b"], Some("6")),
+            (vec!["n"], Some("null")),
+            (vec!["d"], Some("2")),
+            (vec!["n", "x"], None),
+            (vec!["a", "b", "0"], None),
+            (vec!["missing"], None),
+        ] {
+            let path: Vec<String> = path.into_iter().map(str::to_owned).collect();
+            assert_eq!(find(json, &path), expected.map(str::as_bytes), "{path:?}");
+        }
+        assert_eq!(find(b"17", &[]), Some(b"17".as_slice()));
+    }
+
+    /// Any JSON, with keys and texts that need escapes.
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            any::<f64>().prop_map(serde_json::Value::from),
+            any::<String>().prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),
+                prop::collection::vec((any::<String>(), inner), 0..6)
+                    .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn compact_means_what_it_meant(value in any_json()) {
+            let pretty = serde_json::to_string_pretty(&value).expect("JSON");
+            let compacted = compact(&pretty, 64).expect("valid JSON");
+            prop_assert_eq!(String::from_utf8_lossy(&compacted), value.to_string());
+        }
+
+        #[test]
+        fn compact_agrees_with_a_reader_about_what_is_json(text in "[\\[\\]{}\",:0-9eE+.\\-ntrufalse\\\\ ]{0,12}") {
+            // The reader also refuses numbers beyond a double, which are within the grammar.
+            let read = serde_json::from_str::<&serde_json::value::RawValue>(&text);
+            prop_assert_eq!(compact(&text, 64).is_ok(), read.is_ok(), "{}", text);
+        }
+
+        #[test]
+        fn members_are_those_that_a_reader_sees(value in any_json()) {
+            let text = value.to_string();
+            for (key, member) in value.as_object().into_iter().flatten() {
+                let found = find(text.as_bytes(), std::slice::from_ref(key)).expect("a member");
+                prop_assert_eq!(String::from_utf8_lossy(found), member.to_string());
+            }
+        }
+
+        #[test]
+        fn bytes_that_are_not_json_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _ = find(&bytes, &["a".to_owned()]);
+            let _ = members(&bytes).count();
+            let _ = text(&bytes);
+            let _ = compact(&String::from_utf8_lossy(&bytes), 64);
+        }
+
+        #[test]
+        fn a_string_is_written_as_a_reader_reads_it(text in any::<String>()) {
+            let mut out = Vec::new();
+            write_string(&mut out, &text);
+            prop_assert_eq!(serde_json::from_slice::<String>(&out).expect("a string"), text);
+        }
+    }
+}

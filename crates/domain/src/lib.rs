@@ -19,3 +19,4 @@ pub mod retry;
 pub mod schedule;
 pub mod signature;
 pub mod time;
+pub mod verify;

@@ -42,6 +42,7 @@ pub enum Code {
     TooManyItems,
     ProfileInvalid,
     ProfileInUse,
+    CatalogueClosed,
     DeliveryNotFinal,
     PayloadExpired,
     CursorInvalid,
@@ -54,7 +55,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnknownField,
@@ -92,6 +93,7 @@ impl Code {
         Self::TooManyItems,
         Self::ProfileInvalid,
         Self::ProfileInUse,
+        Self::CatalogueClosed,
         Self::DeliveryNotFinal,
         Self::PayloadExpired,
         Self::CursorInvalid,
@@ -143,6 +145,7 @@ impl Code {
             Self::TooManyItems => ("too_many_items", 422),
             Self::ProfileInvalid => ("profile_invalid", 422),
             Self::ProfileInUse => ("profile_in_use", 409),
+            Self::CatalogueClosed => ("catalogue_closed", 409),
             Self::DeliveryNotFinal => ("delivery_not_final", 409),
             Self::PayloadExpired => ("payload_expired", 409),
             Self::CursorInvalid => ("cursor_invalid", 422),

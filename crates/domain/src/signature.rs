@@ -109,22 +109,43 @@ impl SigningKey {
             }
         }
     }
+}
 
-    /// Whether a signature over the parts is this key's, in constant time.
+/// What a signature is checked with.
+pub(crate) enum VerifyingKey {
+    Private(SigningKey),
+    /// The public half of an Ed25519 key.
+    Public(Box<ed25519_dalek::VerifyingKey>),
+}
+
+impl VerifyingKey {
+    /// Reads `whpk_…`.
+    pub(crate) fn public(text: &str) -> Option<Self> {
+        let bytes = BASE64.decode(text.strip_prefix(WHPK)?).ok()?;
+        let key = ed25519_dalek::VerifyingKey::try_from(bytes.as_slice()).ok()?;
+        Some(Self::Public(Box::new(key)))
+    }
+
+    pub(crate) fn kind(&self) -> KeyKind {
+        match self {
+            Self::Private(key) => key.kind(),
+            Self::Public(_) => KeyKind::Ed25519,
+        }
+    }
+
+    /// Whether this is the signature over the parts; shared secrets are compared in constant time.
     pub(crate) fn verify(&self, parts: &[Cow<'_, [u8]>], signature: &[u8]) -> bool {
-        match &self.0 {
-            Key::Shared(_) => self.sign(parts).ct_eq(signature).into(),
-            Key::Ed25519(key) => ed25519_verifies(&key.verifying_key(), parts, signature),
+        match self {
+            Self::Public(key) => ed25519_verifies(key, parts, signature),
+            Self::Private(SigningKey(Key::Ed25519(key))) => {
+                ed25519_verifies(&key.verifying_key(), parts, signature)
+            }
+            Self::Private(key) => key.sign(parts).ct_eq(signature).into(),
         }
     }
 }
 
-/// Whether `signature` is a strict Ed25519 signature over the parts.
-pub(crate) fn ed25519_verifies(
-    key: &ed25519_dalek::VerifyingKey,
-    parts: &[Cow<'_, [u8]>],
-    signature: &[u8],
-) -> bool {
+fn ed25519_verifies(key: &ed25519_dalek::VerifyingKey, parts: &[Cow<'_, [u8]>], signature: &[u8]) -> bool {
     ed25519_dalek::Signature::from_slice(signature)
         .is_ok_and(|signature| key.verify_strict(&parts.concat(), &signature).is_ok())
 }

@@ -8,9 +8,9 @@ mod catalogue;
 mod envelope;
 mod parse;
 mod policy;
-mod signer;
+pub(crate) mod signer;
 mod source;
-mod template;
+pub(crate) mod template;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;

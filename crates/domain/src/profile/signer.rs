@@ -96,6 +96,24 @@ impl Signer {
         String::from_utf8(value).ok()
     }
 
+    /// The header's form for people: `sha256=<hex>`.
+    pub(crate) fn form(&self, kind: KeyKind) -> String {
+        let template = self.template(kind).unwrap_or(&self.shared);
+        let mut form = String::new();
+        for part in &template.0 {
+            match part {
+                SignaturePart::Text(text) => form.push_str(text),
+                SignaturePart::Value(_) => form.push_str("<value>"),
+                SignaturePart::Signature { encoding, .. } => {
+                    form.push('<');
+                    form.push_str(encoding.name());
+                    form.push('>');
+                }
+            }
+        }
+        form
+    }
+
     pub(crate) fn template(&self, kind: KeyKind) -> Option<&SignatureTemplate> {
         match kind {
             KeyKind::Shared => Some(&self.shared),
