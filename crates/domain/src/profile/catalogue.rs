@@ -98,6 +98,26 @@ fn told(message: &str) -> String {
     }
 }
 
+impl EventType {
+    /// A type that a tenant registered beside its profile's own. `example`: JSON. The error is a sentence about it.
+    pub fn registered(
+        name: &str,
+        description: &str,
+        schema: Option<Schema>,
+        example: &str,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            name: name.to_owned(),
+            family: name.split('.').next().unwrap_or(name).to_owned(),
+            description: description.to_owned(),
+            schema,
+            example: serde_json::from_str(example).map_err(|error| format!("not JSON: {error}"))?,
+            example_json: example.as_bytes().to_vec(),
+            fields: Vec::new(),
+        })
+    }
+}
+
 impl EventCatalogue {
     /// A type of the profile, or one of Postrider's own.
     pub fn get(&self, event_type: &str) -> Option<&EventType> {
