@@ -204,7 +204,8 @@ CREATE INDEX delivery_webhook ON delivery (tenant_id, webhook_id, id);
 CREATE INDEX delivery_replay ON delivery (tenant_id, event_id) WHERE kind = 2;
 -- What is waiting, per webhook by due time. `kind` makes the ledger's count of it one read of the index.
 CREATE INDEX delivery_due ON delivery (tenant_id, webhook_id, due_ms, kind) WHERE state = 0;
-CREATE INDEX delivery_sending ON delivery (lease_ms) WHERE state = 1;
+-- What is under way: never more than may be in flight, so that reading all of it is nothing.
+CREATE INDEX delivery_sending ON delivery (tenant_id, lease_ms, kind) WHERE state = 1;
 -- What failed, newest first: lists by state, and recovery.
 CREATE INDEX delivery_failed ON delivery (tenant_id, id, webhook_id) WHERE state = 3;
 
@@ -245,7 +246,8 @@ CREATE TABLE ledger_hour (
   PRIMARY KEY (tenant_id, hour_ms, kind)
 ) STRICT, WITHOUT ROWID;
 
--- Outcomes and latencies of a webhook's attempts per hour, tests excepted. Each attempt is in one latency column.
+-- Outcomes and latencies of a webhook's attempts per hour, tests excepted. Each attempt whose outcome is known is in one
+-- latency column.
 CREATE TABLE webhook_hour (
   tenant_id     BLOB    NOT NULL,
   webhook_id    BLOB    NOT NULL,

@@ -10,13 +10,18 @@
 pub mod config;
 pub mod db;
 mod error;
+pub mod history;
+mod hot;
 mod migrate;
 mod open;
 mod seal;
-mod work;
+pub mod work;
+mod writer;
 
 pub use db::{Reader, Row, Value, WriteTx};
 pub use error::StoreError;
+pub use history::*;
+pub use hot::AfterCrashRule;
 pub use open::{OpenOptions, Store, Synchronous};
 pub use seal::MasterKey;
 pub use work::*;

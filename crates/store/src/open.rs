@@ -10,13 +10,14 @@ use postrider_domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 use zeroize::Zeroizing;
 
 use crate::StoreError;
 use crate::db::{Reader, WriteTx};
 use crate::migrate;
 use crate::seal::{self, MasterKey, Sealer};
+use crate::writer::Writer;
 
 const DATABASE_FILE: &str = "postrider.db";
 const LOCK_FILE: &str = "lock";
@@ -64,6 +65,9 @@ pub struct OpenOptions {
     pub synchronous: Synchronous,
     /// Allows a [`Synchronous`] below `Full`.
     pub unsafe_allowed: bool,
+    /// The database file grows to this many pages of 4 KiB and no further; then the store is unavailable for new work, as
+    /// on a full disk, until something is removed.
+    pub pages_max: Option<u32>,
     pub random: Arc<dyn Random>,
     pub now: Timestamp,
 }
@@ -75,10 +79,18 @@ impl OpenOptions {
             master_key: None,
             synchronous: Synchronous::Full,
             unsafe_allowed: false,
+            pages_max: None,
             random,
             now,
         }
     }
+}
+
+/// What every connection that writes is set to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    synchronous: Synchronous,
+    pages_max: Option<u32>,
 }
 
 /// The store. Copies share one.
@@ -92,10 +104,11 @@ struct Inner {
     cold: SqlitePool,
     /// Whose turn it is to write: the writer thread for a batch, a [`WriteTx`] for its whole life.
     turn: Arc<Mutex<()>>,
+    writer: Writer,
+    /// Says when the writer's thread has ended and let go of the folder.
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
     sealer: Sealer,
     random: Arc<dyn Random>,
-    /// Held until the last copy of the store is gone.
-    _lock: File,
 }
 
 impl Store {
@@ -109,47 +122,64 @@ impl Store {
             )));
         }
         let path = options.dir.join(DATABASE_FILE);
-        let synchronous = options.synchronous;
+        let settings = Settings { synchronous: options.synchronous, pages_max: options.pages_max };
         let random = options.random.clone();
         let prepared = tokio::task::spawn_blocking(move || prepare(options))
             .await
             .map_err(|error| StoreError::Internal(format!("opening the store panicked: {error}")))??;
 
-        let connect = SqliteConnectOptions::new().filename(&path).busy_timeout(BUSY_TIMEOUT).synchronous(
-            match synchronous {
+        let mut connect = SqliteConnectOptions::new().filename(&path).busy_timeout(BUSY_TIMEOUT).synchronous(
+            match settings.synchronous {
                 Synchronous::Full => SqliteSynchronous::Full,
                 Synchronous::Normal => SqliteSynchronous::Normal,
                 Synchronous::Off => SqliteSynchronous::Off,
             },
         );
+        let readers = connect.clone().read_only(true);
+        if let Some(pages_max) = settings.pages_max {
+            connect = connect.pragma("max_page_count", pages_max.to_string());
+        }
         let cold = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(connect.clone())
+            .connect_with(connect)
             .await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .connect_with(connect.read_only(true))
+            .connect_with(readers)
             .await?;
         let turn = Arc::new(Mutex::new(()));
+        let (writer, ended) =
+            Writer::start(path, settings, prepared.connection, turn.clone(), prepared.lock)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 reader: Reader::new(readers),
                 cold,
                 turn,
+                writer,
+                ended: Mutex::new(Some(ended)),
                 sealer: prepared.sealer,
                 random,
-                _lock: prepared.lock,
             }),
         })
     }
 
-    /// Ends the store for all its copies and lets go of the data folder.
+    /// Ends the store for all its copies: what is queued is written, then the data folder is let go of.
     pub async fn close(&self) {
         self.inner.cold.close().await;
         self.inner.reader.close().await;
+        // The writer's connection is the last: closing it brings the write-ahead log back into the database.
+        self.inner.writer.stop().await;
+        if let Some(ended) = self.inner.ended.lock().await.take() {
+            // An error means that the thread died; it has let go of the folder too.
+            let _ = ended.await;
+        }
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.inner.writer
     }
 
     /// For cold reads.
@@ -180,6 +210,7 @@ impl Store {
 }
 
 struct Prepared {
+    connection: Connection,
     sealer: Sealer,
     lock: File,
 }
@@ -190,7 +221,8 @@ fn prepare(options: OpenOptions) -> Result<Prepared, StoreError> {
     make_private_dir(dir)
         .map_err(|error| StoreError::Unavailable(format!("the data folder {}: {error}", dir.display())))?;
     let lock = lock_folder(dir)?;
-    let mut connection = connect(&dir.join(DATABASE_FILE), options.synchronous)?;
+    let settings = Settings { synchronous: options.synchronous, pages_max: options.pages_max };
+    let mut connection = connect(&dir.join(DATABASE_FILE), settings)?;
     migrate::migrate_sqlite(&mut connection, options.now)?;
     let canary: Option<Vec<u8>> = connection.query_row(CANARY_READ, [], |row| row.get(0)).optional()?;
     let master = seal::master_key(dir, options.master_key, canary.is_none(), &*options.random)?;
@@ -209,7 +241,7 @@ fn prepare(options: OpenOptions) -> Result<Prepared, StoreError> {
             connection.execute(CANARY_WRITE, params![sealed])?;
         }
     }
-    Ok(Prepared { sealer, lock })
+    Ok(Prepared { connection, sealer, lock })
 }
 
 fn make_private_dir(dir: &Path) -> std::io::Result<()> {
@@ -235,7 +267,7 @@ fn lock_folder(dir: &Path) -> Result<File, StoreError> {
 }
 
 /// A connection that writes, with its settings made and checked.
-pub(crate) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreError> {
+pub(crate) fn connect(path: &Path, settings: Settings) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let mode: String =
@@ -247,7 +279,9 @@ pub(crate) fn connect(path: &Path, synchronous: Synchronous) -> Result<Connectio
             path.display()
         )));
     }
-    connection.pragma_update(None, "synchronous", synchronous.pragma())?;
-    connection.pragma_update(None, "foreign_keys", false)?;
+    connection.pragma_update(None, "synchronous", settings.synchronous.pragma())?;
+    if let Some(pages_max) = settings.pages_max {
+        connection.pragma_update(None, "max_page_count", pages_max)?;
+    }
     Ok(connection)
 }

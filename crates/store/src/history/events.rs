@@ -1,0 +1,154 @@
+//! Events, and what the tenant's webhooks were when one was accepted.
+
+use postrider_domain::id::{EventId, TenantId, WebhookId};
+use postrider_domain::time::Timestamp;
+
+use super::Select;
+use crate::db::Row;
+use crate::work::StoredEvent;
+use crate::{Store, StoreError};
+
+const COLUMNS: &str =
+    "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data FROM event";
+/// Index: `event_id`.
+const BY_ID: &str =
+    "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data FROM event
+  WHERE tenant_id = $1 AND id = $2";
+/// Index: `event_external`.
+const BY_EXTERNAL_ID: &str =
+    "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data
+  FROM event WHERE tenant_id = $1 AND external_id = $2";
+/// The newest row of each webhook at or below a version of the tenant. Index: the primary key.
+const WEBHOOK_VERSIONS: &str = "SELECT webhook_id, version, name, events, enabled, deleted, created_ms
+  FROM webhook_version v WHERE tenant_id = $1 AND version = (SELECT MAX(n.version) FROM webhook_version n
+    WHERE n.tenant_id = v.tenant_id AND n.webhook_id = v.webhook_id AND n.version <= $2)
+  ORDER BY webhook_id";
+
+/// Which events a list shows; all fields are joined by and.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    pub event_type: Option<String>,
+    /// Accepted at or after.
+    pub from: Option<Timestamp>,
+    /// Accepted before.
+    pub until: Option<Timestamp>,
+}
+
+/// A list's direction and where it goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Order {
+    NewestFirst {
+        before: Option<EventId>,
+    },
+    /// In the order of acceptance: who goes on after the last event seen misses none.
+    OldestFirst {
+        after: Option<EventId>,
+    },
+}
+
+/// What decided whether a webhook got an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookVersion {
+    pub webhook: WebhookId,
+    /// The tenant's version in which this became so.
+    pub version: i64,
+    pub name: String,
+    /// A JSON array of patterns.
+    pub events: String,
+    pub enabled: bool,
+    pub deleted: bool,
+    pub created: Timestamp,
+}
+
+impl Store {
+    pub async fn event_get(
+        &self,
+        tenant: TenantId,
+        event: EventId,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let row = self.read().maybe(BY_ID, &[tenant.into(), event.into()]).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// By the id that its publisher brought.
+    pub async fn event_find(
+        &self,
+        tenant: TenantId,
+        external_id: &str,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        let row = self.read().maybe(BY_EXTERNAL_ID, &[tenant.into(), external_id.into()]).await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// At most `rows` of a tenant's events. Index: `event_id`, walked in its order.
+    pub async fn event_list(
+        &self,
+        tenant: TenantId,
+        filter: &EventFilter,
+        order: Order,
+        rows: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut select = Select::new(COLUMNS, "tenant_id =", tenant.into());
+        if let Some(from) = filter.from {
+            select.and("id >=", EventId::lowest_at(from).into());
+        }
+        if let Some(until) = filter.until {
+            select.and("id <", EventId::lowest_at(until).into());
+        }
+        if let Some(event_type) = &filter.event_type {
+            select.and("type =", event_type.into());
+        }
+        let order_by = match order {
+            Order::NewestFirst { before } => {
+                if let Some(before) = before {
+                    select.and("id <", before.into());
+                }
+                "id DESC"
+            }
+            Order::OldestFirst { after } => {
+                if let Some(after) = after {
+                    select.and("id >", after.into());
+                }
+                "id ASC"
+            }
+        };
+        let (sql, values) = select.finish(order_by, rows);
+        self.read().all(sql, &values).await?.iter().map(read).collect()
+    }
+
+    /// What each of the tenant's webhooks was as of a version of the tenant; none for those that came later.
+    pub async fn webhook_versions(
+        &self,
+        tenant: TenantId,
+        version: i64,
+    ) -> Result<Vec<WebhookVersion>, StoreError> {
+        let rows = self.read().all(WEBHOOK_VERSIONS, &[tenant.into(), version.into()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WebhookVersion {
+                    webhook: row.get("webhook_id")?,
+                    version: row.get("version")?,
+                    name: row.get("name")?,
+                    events: row.get("events")?,
+                    enabled: row.get("enabled")?,
+                    deleted: row.get("deleted")?,
+                    created: row.get("created_ms")?,
+                })
+            })
+            .collect()
+    }
+}
+
+fn read(row: &Row) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        id: row.get("id")?,
+        external_id: row.get("external_id")?,
+        kind: row.get("kind")?,
+        event_type: row.get::<String>("type")?.into(),
+        time: row.get("time_ms")?,
+        accepted: row.get("accepted_ms")?,
+        tenant_version: row.get("tenant_version")?,
+        depth: row.get("depth")?,
+        data: row.get("data")?,
+    })
+}

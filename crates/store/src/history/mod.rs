@@ -1,0 +1,45 @@
+//! Reads of work and its history, for the API and the pages. None of them is on the way of an event.
+//!
+//! Lists are bounded by their caller and go by id, so that a page begins where the one before ended whatever was added
+//! meanwhile. Each statement names its index.
+
+mod deliveries;
+mod events;
+mod ledger;
+mod statistics;
+
+pub use deliveries::{DeliveryFilter, StoredDelivery};
+pub use events::{EventFilter, Order, WebhookVersion};
+pub use ledger::LedgerRow;
+pub use statistics::{Backlog, LATENCY_BUCKETS_MS, WebhookHour, WebhookStats};
+
+use crate::db::Value;
+
+/// A list's statement, put together from the conditions that its caller asked for.
+struct Select<'a> {
+    sql: String,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Select<'a> {
+    /// `condition` and those that follow lack only their right side.
+    fn new(head: &str, condition: &'static str, value: Value<'a>) -> Self {
+        Self { sql: format!("{head} WHERE {condition} $1"), values: vec![value] }
+    }
+
+    fn and(&mut self, condition: &'static str, value: Value<'a>) {
+        self.values.push(value);
+        self.sql.push_str(&format!(" AND {condition} ${}", self.values.len()));
+    }
+
+    /// A condition on a partial index must stand in the text: a bound value does not choose it.
+    fn and_code(&mut self, condition: &'static str, code: i64) {
+        self.sql.push_str(&format!(" AND {condition} {code}"));
+    }
+
+    fn finish(mut self, order_by: &str, rows: usize) -> (String, Vec<Value<'a>>) {
+        self.values.push(i64::try_from(rows).unwrap_or(i64::MAX).into());
+        self.sql.push_str(&format!(" ORDER BY {order_by} LIMIT ${}", self.values.len()));
+        (self.sql, self.values)
+    }
+}

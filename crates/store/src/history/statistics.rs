@@ -1,0 +1,107 @@
+//! How a webhook has been doing, from hourly buckets: statistics never read history.
+
+use std::time::Duration;
+
+use postrider_domain::id::{TenantId, WebhookId};
+use postrider_domain::time::Timestamp;
+
+use crate::{Store, StoreError};
+
+/// Upper bounds of the latency buckets, milliseconds; one more bucket holds what took longer.
+pub const LATENCY_BUCKETS_MS: [u64; 7] = [10, 30, 100, 300, 1000, 3000, 10_000];
+
+const ROLLING: Duration = Duration::from_secs(24 * 3600);
+
+/// Index: the primary key.
+const SUM: &str = "SELECT CAST(COALESCE(SUM(attempts), 0) AS BIGINT) AS attempts,
+    CAST(COALESCE(SUM(succeeded), 0) AS BIGINT) AS succeeded
+  FROM webhook_hour WHERE tenant_id = $1 AND webhook_id = $2 AND hour_ms > $3";
+/// Index: the primary key, its last row.
+const LAST: &str = "SELECT last_fired_ms FROM webhook_hour WHERE tenant_id = $1 AND webhook_id = $2
+  ORDER BY hour_ms DESC LIMIT 1";
+/// Index: the primary key.
+const HOURS: &str = "SELECT hour_ms, attempts, succeeded, le_10ms, le_30ms, le_100ms, le_300ms, le_1s, le_3s, le_10s, over_10s
+  FROM webhook_hour WHERE tenant_id = $1 AND webhook_id = $2 AND hour_ms >= $3 AND hour_ms < $4 ORDER BY hour_ms";
+/// Index: `delivery_due`.
+const BACKLOG: &str = "SELECT COUNT(*) AS waiting, MIN(due_ms) AS earliest_due_ms FROM delivery
+  WHERE tenant_id = $1 AND webhook_id = $2 AND state = 0";
+
+/// Tests are in none of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WebhookStats {
+    pub last_fired: Option<Timestamp>,
+    /// Over the running hour and the 23 before it.
+    pub attempts: u64,
+    pub succeeded: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookHour {
+    /// Its beginning.
+    pub hour: Timestamp,
+    pub attempts: u64,
+    pub succeeded: u64,
+    /// Finished attempts by duration, in the order of [`LATENCY_BUCKETS_MS`]; the last holds what took longer.
+    pub latency: [u64; 8],
+}
+
+/// What waits for a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    pub waiting: u64,
+    pub earliest_due: Option<Timestamp>,
+}
+
+impl Store {
+    pub async fn webhook_stats(
+        &self,
+        tenant: TenantId,
+        webhook: WebhookId,
+        now: Timestamp,
+    ) -> Result<WebhookStats, StoreError> {
+        let since = now.minus(ROLLING).hour();
+        let sum = self.read().one(SUM, &[tenant.into(), webhook.into(), since.into()]).await?;
+        let last = self.read().maybe(LAST, &[tenant.into(), webhook.into()]).await?;
+        Ok(WebhookStats {
+            last_fired: last.map(|row| row.get("last_fired_ms")).transpose()?,
+            attempts: sum.get("attempts")?,
+            succeeded: sum.get("succeeded")?,
+        })
+    }
+
+    /// The hours in which something was sent, of those that begin in a range; oldest first.
+    pub async fn webhook_hours(
+        &self,
+        tenant: TenantId,
+        webhook: WebhookId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<WebhookHour>, StoreError> {
+        let values = [tenant.into(), webhook.into(), from.into(), until.into()];
+        let rows = self.read().all(HOURS, &values).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(WebhookHour {
+                    hour: row.get("hour_ms")?,
+                    attempts: row.get("attempts")?,
+                    succeeded: row.get("succeeded")?,
+                    latency: [
+                        row.get("le_10ms")?,
+                        row.get("le_30ms")?,
+                        row.get("le_100ms")?,
+                        row.get("le_300ms")?,
+                        row.get("le_1s")?,
+                        row.get("le_3s")?,
+                        row.get("le_10s")?,
+                        row.get("over_10s")?,
+                    ],
+                })
+            })
+            .collect()
+    }
+
+    pub async fn webhook_backlog(&self, tenant: TenantId, webhook: WebhookId) -> Result<Backlog, StoreError> {
+        let row = self.read().one(BACKLOG, &[tenant.into(), webhook.into()]).await?;
+        Ok(Backlog { waiting: row.get("waiting")?, earliest_due: row.get("earliest_due_ms")? })
+    }
+}

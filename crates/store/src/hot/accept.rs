@@ -1,0 +1,212 @@
+//! `event_accept`: a [`Commit`] becomes rows.
+
+use postrider_domain::delivery::DeliveryState;
+use postrider_domain::event::EventKind;
+use postrider_domain::id::{EventId, TenantId};
+use postrider_domain::limits;
+use postrider_domain::time::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::{id, int, settle};
+use crate::work::{
+    Commit, CommitOutcome, EventOutcome, FIRST_DELIVERY_SHARED_BYTES, JobMark, NewDelivery, NewEvent,
+    NewIdempotency,
+};
+use crate::writer::{Admission, Batch};
+use crate::{Store, StoreError};
+use tokio::sync::oneshot;
+
+/// Index: the primary key.
+const IDEMPOTENCY_READ: &str =
+    "SELECT fingerprint, answer FROM idempotency WHERE scope = ?1 AND key = ?2 AND created_ms > ?3";
+const IDEMPOTENCY_WRITE: &str = "INSERT INTO idempotency (scope, key, fingerprint, answer, created_ms)
+  VALUES (?1, ?2, ?3, ?4, ?5)
+  ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
+    created_ms = excluded.created_ms";
+const EVENT_WRITE: &str = "INSERT INTO event
+  (tenant_id, id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (tenant_id, external_id)
+  WHERE external_id IS NOT NULL DO NOTHING";
+/// Index: `event_external`.
+const EVENT_READ: &str =
+    "SELECT id, kind, type, time_ms, data FROM event WHERE tenant_id = ?1 AND external_id = ?2";
+/// Index: `event_id`.
+const EVENT_EXISTS: &str = "SELECT 1 FROM event WHERE tenant_id = ?1 AND id = ?2";
+const DELIVERY_WRITE: &str =
+    "INSERT INTO delivery (tenant_id, id, event_id, webhook_id, kind, state, reason, attempts,
+    step, fence, resend, created_ms, due_ms, claimed_ms, lease_ms)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, ?10, ?11, ?12, ?13)";
+/// Index: the primary key.
+const JOB_WRITE: &str = "UPDATE job SET position = ?3, done = done + ?4, updated_ms = ?5
+  WHERE tenant_id = ?1 AND id = ?2 AND state = 0";
+
+impl Store {
+    /// Hands in work that is to be durable whole or not at all. Answers at once: the receiver gets the outcome when the work
+    /// is on disk. Work that is handed in first is durable first.
+    ///
+    /// [`StoreError::Overloaded`]: too much waits already. Commits that carry results of attempts have places of their own.
+    pub fn commit_enqueue(
+        &self,
+        commit: Commit,
+    ) -> Result<oneshot::Receiver<Result<CommitOutcome, StoreError>>, StoreError> {
+        let admission = if commit.settled.is_empty() { Admission::New } else { Admission::Result };
+        let deliveries: usize = commit.events.iter().map(|event| 1 + event.deliveries.len()).sum();
+        let rows = deliveries + commit.replays.len() + 2 * commit.settled.len();
+        self.writer().enqueue(admission, rows, commit, write)
+    }
+}
+
+fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, StoreError> {
+    if let Some(idempotency) = &commit.idempotency
+        && let Some(earlier) = earlier_answer(batch, idempotency, commit.at)?
+    {
+        return Ok(earlier);
+    }
+    let mut events = Vec::with_capacity(commit.events.len());
+    for event in &commit.events {
+        events.push(write_event(batch, commit.tenant, commit.at, event)?);
+    }
+    let mut replays = Vec::with_capacity(commit.replays.len());
+    for replay in &commit.replays {
+        let stored = event_exists(batch, commit.tenant, replay.event)?;
+        if stored {
+            write_delivery(batch, commit.tenant, commit.at, replay)?;
+        }
+        replays.push(stored);
+    }
+    let mut settled = Vec::with_capacity(commit.settled.len());
+    for settlement in &commit.settled {
+        settled.push(settle::write(batch, commit.tenant, commit.at, settlement)?);
+    }
+    if let Some(mark) = &commit.job {
+        write_job(batch, commit, mark)?;
+    }
+    if let Some(idempotency) = &commit.idempotency {
+        let answer = (idempotency.answer)(&events);
+        batch.execute(
+            IDEMPOTENCY_WRITE,
+            params![idempotency.scope, idempotency.key, idempotency.fingerprint, answer, commit.at.unix_ms()],
+        )?;
+    }
+    Ok(CommitOutcome::Done { events, replays, settled })
+}
+
+fn earlier_answer(
+    batch: &Batch<'_>,
+    idempotency: &NewIdempotency,
+    at: Timestamp,
+) -> Result<Option<CommitOutcome>, StoreError> {
+    let kept_since = at.minus(limits::IDEMPOTENCY_KEPT).unix_ms();
+    let earlier: Option<([u8; 32], Vec<u8>)> = batch
+        .connection
+        .prepare_cached(IDEMPOTENCY_READ)?
+        .query_row(params![idempotency.scope, idempotency.key, kept_since], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    Ok(earlier.map(|(fingerprint, answer)| {
+        if fingerprint == idempotency.fingerprint {
+            CommitOutcome::Replayed(answer)
+        } else {
+            CommitOutcome::KeyReused
+        }
+    }))
+}
+
+fn write_event(
+    batch: &mut Batch<'_>,
+    tenant: TenantId,
+    at: Timestamp,
+    event: &NewEvent,
+) -> Result<EventOutcome, StoreError> {
+    let shared = &event.id.as_bytes()[..FIRST_DELIVERY_SHARED_BYTES];
+    if event.deliveries.iter().any(|delivery| !delivery.id.as_bytes().starts_with(shared)) {
+        return Err(StoreError::Internal(format!("a delivery of {} has an id of its own", event.id)));
+    }
+    let inserted = batch.execute(
+        EVENT_WRITE,
+        params![
+            tenant.as_bytes(),
+            event.id.as_bytes(),
+            event.external_id,
+            event.kind.code(),
+            &*event.event_type,
+            event.time.unix_ms(),
+            at.unix_ms(),
+            event.tenant_version,
+            event.depth,
+            &event.data[..],
+        ],
+    )?;
+    if inserted == 0 {
+        return compare(batch, tenant, event);
+    }
+    for delivery in &event.deliveries {
+        write_delivery(batch, tenant, at, delivery)?;
+    }
+    Ok(EventOutcome::New(event.id))
+}
+
+/// The event's own id is taken. Is it the same event?
+fn compare(batch: &Batch<'_>, tenant: TenantId, event: &NewEvent) -> Result<EventOutcome, StoreError> {
+    let mut statement = batch.connection.prepare_cached(EVENT_READ)?;
+    let outcome = statement.query_row(params![tenant.as_bytes(), event.external_id], |row| {
+        let same_kind = EventKind::from_code(row.get(1)?) == Some(event.kind);
+        let same_type = row.get_ref(2)?.as_bytes()? == event.event_type.as_bytes();
+        let same_time = !event.time_given || row.get::<_, i64>(3)? == event.time.unix_ms();
+        let same_data = row.get_ref(4)?.as_blob()? == &event.data[..];
+        Ok(if same_kind && same_type && same_time && same_data {
+            EventOutcome::Same(id(row, 0, EventId::from_bytes)?)
+        } else {
+            EventOutcome::Different
+        })
+    })?;
+    Ok(outcome)
+}
+
+fn event_exists(batch: &Batch<'_>, tenant: TenantId, event: EventId) -> Result<bool, StoreError> {
+    Ok(batch.connection.prepare_cached(EVENT_EXISTS)?.exists(params![tenant.as_bytes(), event.as_bytes()])?)
+}
+
+fn write_delivery(
+    batch: &mut Batch<'_>,
+    tenant: TenantId,
+    at: Timestamp,
+    delivery: &NewDelivery,
+) -> Result<(), StoreError> {
+    let state = if delivery.claim.is_some() { DeliveryState::Sending } else { DeliveryState::Scheduled };
+    batch.execute(
+        DELIVERY_WRITE,
+        params![
+            tenant.as_bytes(),
+            delivery.id.as_bytes(),
+            delivery.event.as_bytes(),
+            delivery.webhook.as_bytes(),
+            delivery.kind.code(),
+            state.code(),
+            delivery.reason.code(),
+            i64::from(delivery.claim.is_some()),
+            delivery.claim.map_or(0, |claim| claim.fence),
+            at.unix_ms(),
+            delivery.claim.is_none().then(|| delivery.due.unix_ms()),
+            delivery.claim.map(|_| at.unix_ms()),
+            delivery.claim.map(|claim| claim.until.unix_ms()),
+        ],
+    )?;
+    batch.counters.accepted(tenant, at, delivery.kind);
+    Ok(())
+}
+
+fn write_job(batch: &Batch<'_>, commit: &Commit, mark: &JobMark) -> Result<(), StoreError> {
+    batch.execute(
+        JOB_WRITE,
+        params![
+            commit.tenant.as_bytes(),
+            mark.job.as_bytes(),
+            mark.position,
+            int(mark.done),
+            commit.at.unix_ms()
+        ],
+    )?;
+    Ok(())
+}

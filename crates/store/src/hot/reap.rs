@@ -1,0 +1,123 @@
+//! `lease_reap`: claims whose holder is gone.
+
+use std::collections::BTreeSet;
+
+use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
+use postrider_domain::id::{DeliveryId, TenantId, WebhookId};
+use postrider_domain::limits;
+use postrider_domain::time::Timestamp;
+use rusqlite::params;
+
+use super::{code, id, ms, settle};
+use crate::work::{AfterCrash, AttemptRow, ReapReport};
+use crate::writer::Batch;
+use crate::{Store, StoreError};
+
+const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
+
+/// Index: `delivery_sending`.
+const EXPIRED: &str = "SELECT tenant_id, id, webhook_id, kind, attempts, resend, claimed_ms FROM delivery
+  WHERE state = 1 AND lease_ms < ?1 ORDER BY lease_ms LIMIT ?2";
+/// Index: the primary key.
+const REAP: &str = "UPDATE delivery SET state = ?3, reason = ?4, due_ms = ?5, settled_ms = ?6, resend = ?7,
+    claimed_ms = NULL, lease_ms = NULL, last_class = ?8, last_status = NULL
+  WHERE tenant_id = ?1 AND id = ?2 AND state = 1";
+
+/// What a lost outcome means for a tenant's deliveries.
+pub type AfterCrashRule = Box<dyn Fn(TenantId) -> AfterCrash + Send + Sync>;
+
+struct Reap {
+    now: Timestamp,
+    expired_before: Timestamp,
+    rule: std::sync::Arc<AfterCrashRule>,
+}
+
+struct Expired {
+    tenant: TenantId,
+    delivery: DeliveryId,
+    webhook: WebhookId,
+    kind: DeliveryKind,
+    attempts: u32,
+    resend: bool,
+    claimed: Timestamp,
+}
+
+impl Store {
+    /// Takes deliveries from claims that ended before a moment, or from all (`None`: at start, when every holder is dead).
+    /// The attempt gets its row, `unknown`; then `rule` says whether it is sent again or has failed.
+    pub async fn lease_reap(
+        &self,
+        now: Timestamp,
+        expired_before: Option<Timestamp>,
+        rule: AfterCrashRule,
+    ) -> Result<ReapReport, StoreError> {
+        let expired_before = expired_before.unwrap_or(Timestamp::from_unix_ms(i64::MAX));
+        let rule = std::sync::Arc::new(rule);
+        let mut report = ReapReport::default();
+        let mut due = BTreeSet::new();
+        loop {
+            let input = Reap { now, expired_before, rule: rule.clone() };
+            let reaped = self.writer().call(ROWS_MAX, input, reap).await?;
+            report.sent_again += reaped.sent_again;
+            report.failed += reaped.failed;
+            due.extend(reaped.due);
+            if reaped.sent_again + reaped.failed < ROWS_MAX as u64 {
+                report.due = due.into_iter().collect();
+                return Ok(report);
+            }
+        }
+    }
+}
+
+fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError> {
+    let mut report = ReapReport::default();
+    for row in expired(batch, reap.expired_before)? {
+        let again = (reap.rule)(row.tenant) == AfterCrash::SendAgain;
+        let (state, reason) = if again {
+            (DeliveryState::Scheduled, Reason::Interrupted)
+        } else {
+            (DeliveryState::Failed, Reason::OutcomeUnknown)
+        };
+        batch.execute(
+            REAP,
+            params![
+                row.tenant.as_bytes(),
+                row.delivery.as_bytes(),
+                state.code(),
+                reason.code(),
+                again.then(|| reap.now.unix_ms()),
+                (!again).then(|| reap.now.unix_ms()),
+                again,
+                AttemptClass::Unknown.code(),
+            ],
+        )?;
+        let attempt = AttemptRow::unknown(row.attempts, row.claimed, row.resend);
+        settle::write_attempt(batch, row.tenant, row.delivery, row.webhook, row.kind, &attempt)?;
+        batch.counters.ended(row.tenant, reap.now, row.kind, state);
+        if again {
+            report.sent_again += 1;
+            report.due.push((row.tenant, row.webhook));
+        } else {
+            report.failed += 1;
+        }
+    }
+    Ok(report)
+}
+
+fn expired(batch: &Batch<'_>, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
+    let mut statement = batch.connection.prepare_cached(EXPIRED)?;
+    let mut rows = statement.query(params![before.unix_ms(), ROWS_MAX as i64])?;
+    let mut expired = Vec::new();
+    while let Some(row) = rows.next()? {
+        expired.push(Expired {
+            tenant: id(row, 0, TenantId::from_bytes)?,
+            delivery: id(row, 1, DeliveryId::from_bytes)?,
+            webhook: id(row, 2, WebhookId::from_bytes)?,
+            kind: code(DeliveryKind::from_code(row.get(3)?), "delivery kind")?,
+            attempts: row.get(4)?,
+            resend: row.get(5)?,
+            claimed: ms(row, 6)?,
+        });
+    }
+    Ok(expired)
+}

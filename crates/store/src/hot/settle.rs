@@ -1,0 +1,95 @@
+//! `attempt_settle`: what an attempt came to, and what becomes of its delivery.
+
+use postrider_domain::delivery::DeliveryKind;
+use postrider_domain::id::{DeliveryId, TenantId, WebhookId};
+use postrider_domain::time::Timestamp;
+use rusqlite::params;
+
+use super::int;
+use crate::StoreError;
+use crate::work::{AttemptRow, Settlement};
+use crate::writer::Batch;
+
+/// Only for who holds the claim. Index: the primary key.
+const DELIVERY_WRITE: &str =
+    "UPDATE delivery SET state = ?5, reason = ?6, step = ?7, due_ms = ?8, settled_ms = ?9,
+    claimed_ms = NULL, lease_ms = NULL, resend = 0, last_class = ?10, last_status = ?11
+  WHERE tenant_id = ?1 AND id = ?2 AND state = ?3 AND fence = ?4";
+const ATTEMPT_WRITE: &str =
+    "INSERT INTO attempt (tenant_id, delivery_id, number, started_ms, class, status, detail,
+    dns_us, connect_us, tls_us, wait_us, body_us, total_us, peer, reused, resend, body_sha256, request_bytes,
+    response_head, response_body, response_bytes)
+  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+
+/// False: the delivery was taken from this claim meanwhile. Its attempt has a row already, which reads `unknown`, and final
+/// states never change; so nothing is written.
+pub(super) fn write(
+    batch: &mut Batch<'_>,
+    tenant: TenantId,
+    at: Timestamp,
+    settlement: &Settlement,
+) -> Result<bool, StoreError> {
+    let attempt = &settlement.attempt;
+    let changed = batch.execute(
+        DELIVERY_WRITE,
+        params![
+            tenant.as_bytes(),
+            settlement.delivery.as_bytes(),
+            postrider_domain::delivery::DeliveryState::Sending.code(),
+            settlement.fence,
+            settlement.state.code(),
+            settlement.reason.code(),
+            settlement.step,
+            settlement.due.map(Timestamp::unix_ms),
+            settlement.state.is_final().then(|| at.unix_ms()),
+            attempt.class.code(),
+            attempt.status,
+        ],
+    )?;
+    if changed == 0 {
+        tracing::warn!(delivery = %settlement.delivery, attempt = attempt.number, "settle.fenced");
+        return Ok(false);
+    }
+    write_attempt(batch, tenant, settlement.delivery, settlement.webhook, settlement.kind, attempt)?;
+    batch.counters.ended(tenant, at, settlement.kind, settlement.state);
+    Ok(true)
+}
+
+pub(super) fn write_attempt(
+    batch: &mut Batch<'_>,
+    tenant: TenantId,
+    delivery: DeliveryId,
+    webhook: WebhookId,
+    kind: DeliveryKind,
+    attempt: &AttemptRow,
+) -> Result<(), StoreError> {
+    let timing = &attempt.timing;
+    batch.execute(
+        ATTEMPT_WRITE,
+        params![
+            tenant.as_bytes(),
+            delivery.as_bytes(),
+            attempt.number,
+            attempt.started.unix_ms(),
+            attempt.class.code(),
+            attempt.status,
+            attempt.detail,
+            int(timing.dns_us),
+            int(timing.connect_us),
+            int(timing.tls_us),
+            int(timing.wait_us),
+            int(timing.body_us),
+            int(timing.total_us),
+            attempt.peer,
+            attempt.reused,
+            attempt.resend,
+            attempt.body_sha256,
+            int(attempt.request_bytes),
+            &attempt.response_head[..],
+            &attempt.response_body[..],
+            int(attempt.response_bytes),
+        ],
+    )?;
+    batch.counters.attempted(tenant, webhook, kind, attempt);
+    Ok(())
+}

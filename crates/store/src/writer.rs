@@ -1,0 +1,283 @@
+//! The one writer of hot work: a thread that turns what is queued into one transaction and one sync.
+//!
+//! A batch takes what waits when its turn comes and closes when the queue is empty or the batch is full: there is no
+//! fixed wait, so a lone commit costs one sync, and a crowd shares it. Answers go out after COMMIT, never before. One bad
+//! piece of work must not fail its neighbours: when a batch fails by a statement, it is undone and its pieces are done one
+//! by one. When the disk fails, all of the batch is told so and the thread goes on with the next.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use postrider_domain::limits;
+use rusqlite::Connection;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::StoreError;
+use crate::hot::counters::Counters;
+use crate::open::{Settings, connect};
+
+/// Rows of one transaction, about. It bounds the time for which everyone else waits when the batch holds large pieces:
+/// at 100,000 rows a second some 80 ms.
+const BATCH_ROWS_MAX: usize = 8192;
+/// Places in the queue that only results of attempts may take: there are never more of them than attempts in flight, so
+/// a flood of new work cannot make us forget what receivers answered.
+const RESERVED_FOR_RESULTS: usize = limits::IN_FLIGHT_MAX;
+/// Statements kept prepared: all that hot work has.
+const STATEMENTS_KEPT: usize = 64;
+
+/// A piece of work with whoever waits for its outcome, whatever that is.
+trait Work: Send {
+    fn rows(&self) -> usize;
+    /// May be called again after its transaction was undone.
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError>;
+    /// Tells whoever waits. `Ok`: what the last run made is durable.
+    fn tell(self: Box<Self>, written: Result<(), StoreError>);
+}
+
+struct Piece<I, T> {
+    rows: usize,
+    input: I,
+    run: fn(&mut Batch<'_>, &mut I) -> Result<T, StoreError>,
+    made: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<I: Send, T: Send> Work for Piece<I, T> {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn run(&mut self, batch: &mut Batch<'_>) -> Result<(), StoreError> {
+        self.made = Some((self.run)(batch, &mut self.input)?);
+        Ok(())
+    }
+
+    fn tell(self: Box<Self>, written: Result<(), StoreError>) {
+        let Self { made, reply, .. } = *self;
+        let outcome = written.and_then(|()| made.ok_or_else(|| StoreError::Internal("nothing ran".into())));
+        // Nobody may be waiting any more; what is durable stays so.
+        let _ = reply.send(outcome);
+    }
+}
+
+/// A transaction under way, as a piece of work sees it.
+pub(crate) struct Batch<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) counters: Counters,
+}
+
+impl Batch<'_> {
+    /// Runs a statement that answers no rows; answers how many rows it changed.
+    pub(crate) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
+        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+}
+
+/// Which places of the queue a piece of work may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    New,
+    Result,
+}
+
+enum Message {
+    Work(Box<dyn Work>),
+    Stop,
+}
+
+/// The queue's other end.
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Message>,
+}
+
+impl Writer {
+    /// Starts the thread. It owns the folder's lock and lets go of it when it has ended.
+    pub(crate) fn start(
+        path: PathBuf,
+        settings: Settings,
+        connection: Connection,
+        turn: Arc<Mutex<()>>,
+        lock: File,
+    ) -> Result<(Self, oneshot::Receiver<()>), StoreError> {
+        let (queue, receiver) = mpsc::channel(limits::WRITER_QUEUE_MAX + RESERVED_FOR_RESULTS);
+        let (ended, has_ended) = oneshot::channel();
+        let thread = Thread { path, settings, connection: Some(connection), turn, queue: receiver };
+        std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || {
+                thread.run();
+                drop(lock);
+                let _ = ended.send(());
+            })
+            .map_err(|error| StoreError::Unavailable(format!("the writer's thread: {error}")))?;
+        Ok((Self { queue }, has_ended))
+    }
+
+    /// Queues work at once, or refuses it. What is queued first is durable first. `rows`: about how many it writes.
+    pub(crate) fn enqueue<I, T>(
+        &self,
+        admission: Admission,
+        rows: usize,
+        input: I,
+        run: fn(&mut Batch<'_>, &mut I) -> Result<T, StoreError>,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        if admission == Admission::New && self.queue.capacity() <= RESERVED_FOR_RESULTS {
+            return Err(if self.queue.is_closed() { StoreError::Closed } else { StoreError::Overloaded });
+        }
+        let (reply, outcome) = oneshot::channel();
+        match self.queue.try_send(Message::Work(Box::new(Piece { rows, input, run, made: None, reply }))) {
+            Ok(()) => Ok(outcome),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Overloaded),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Queues work, waiting for a place, and waits for its outcome.
+    pub(crate) async fn call<I, T>(
+        &self,
+        rows: usize,
+        input: I,
+        run: fn(&mut Batch<'_>, &mut I) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        let (reply, outcome) = oneshot::channel();
+        let piece = Piece { rows, input, run, made: None, reply };
+        self.queue.send(Message::Work(Box::new(piece))).await.map_err(|_| StoreError::Closed)?;
+        outcome.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Asks the thread to end after what is queued.
+    pub(crate) async fn stop(&self) {
+        // An error means that it has ended already.
+        let _ = self.queue.send(Message::Stop).await;
+    }
+}
+
+struct Thread {
+    path: PathBuf,
+    settings: Settings,
+    /// `None` after a failure of the disk: opened again for the next batch.
+    connection: Option<Connection>,
+    turn: Arc<Mutex<()>>,
+    queue: mpsc::Receiver<Message>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        if let Some(connection) = &self.connection {
+            connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        }
+        while let Some(first) = self.queue.blocking_recv() {
+            let turn = self.turn.clone();
+            let turn = turn.blocking_lock();
+            let batch = self.gather(first);
+            self.write(batch);
+            drop(turn);
+        }
+    }
+
+    fn gather(&mut self, first: Message) -> Vec<Box<dyn Work>> {
+        let mut batch = Vec::new();
+        let mut rows = 0;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Work(work) => {
+                    rows += work.rows();
+                    batch.push(work);
+                }
+                // What was queued before is still taken, what comes later is refused at the door.
+                Message::Stop => self.queue.close(),
+            }
+            if batch.len() >= limits::WRITER_BATCH_MAX || rows >= BATCH_ROWS_MAX {
+                break;
+            }
+            next = self.queue.try_recv().ok();
+        }
+        batch
+    }
+
+    fn write(&mut self, mut batch: Vec<Box<dyn Work>>) {
+        if batch.is_empty() {
+            return;
+        }
+        match self.transaction(&mut batch) {
+            Ok(()) => {
+                for work in batch {
+                    work.tell(Ok(()));
+                }
+            }
+            Err(error) if batch.len() == 1 || concerns_the_disk(&error) => {
+                tracing::error!(%error, pieces = batch.len(), "store.batch_failed");
+                for work in batch {
+                    work.tell(Err(error.clone()));
+                }
+            }
+            Err(_) => {
+                for mut work in batch {
+                    let written = self.transaction(std::slice::from_mut(&mut work));
+                    if let Err(error) = &written {
+                        tracing::error!(%error, pieces = 1, "store.batch_failed");
+                    }
+                    work.tell(written);
+                }
+            }
+        }
+    }
+
+    /// All of `works` in one transaction, durable when this answers `Ok`, undone when it does not.
+    fn transaction(&mut self, works: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => {
+                let connection = connect(&self.path, self.settings)?;
+                connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+                connection
+            }
+        };
+        // A panic in a piece of work is that piece's failure. Nothing of ours is half done by it: the transaction is undone,
+        // and the counters are dropped with it.
+        let result =
+            catch_unwind(AssertUnwindSafe(|| in_transaction(&connection, works))).unwrap_or_else(|panic| {
+                let why = panic.downcast_ref::<&str>().map_or("of another kind", |text| text);
+                Err(StoreError::Internal(format!("work of the writer panicked: {why}")))
+            });
+        if result.is_err() && !connection.is_autocommit() {
+            // When this fails too, the connection is not kept.
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        let sound = match &result {
+            Ok(()) => true,
+            Err(error) => connection.is_autocommit() && !concerns_the_disk(error),
+        };
+        if sound {
+            self.connection = Some(connection);
+        }
+        result
+    }
+}
+
+fn in_transaction(connection: &Connection, works: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut batch = Batch { connection, counters: Counters::default() };
+    for work in works {
+        work.run(&mut batch)?;
+    }
+    let Batch { counters, .. } = batch;
+    counters.write(connection)?;
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
+}
+
+fn concerns_the_disk(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_))
+}
