@@ -221,3 +221,94 @@ fn ed25519_key(text: &str) -> Result<SigningKey, Problem> {
 fn invalid(detail: impl Into<String>) -> Problem {
     Problem::at(Code::SecretInvalid, "secret", detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::builtin_profiles;
+
+    struct Sevens;
+    impl Random for Sevens {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    fn policy(profile: &str) -> SignaturePolicy {
+        let found = builtin_profiles().into_iter().find(|known| known.name == profile);
+        found.expect("a built-in profile").signature.clone()
+    }
+
+    fn whsec(bytes: usize) -> String {
+        format!("whsec_{}", BASE64.encode(vec![1u8; bytes]))
+    }
+
+    #[test]
+    fn a_standard_secret_has_its_prefix_and_24_to_64_bytes() {
+        let policy = policy("standard");
+        for (secret, good) in [
+            (whsec(24), true),
+            (whsec(32), true),
+            (whsec(64), true),
+            (whsec(23), false),
+            (whsec(65), false),
+            (whsec(32).replace("whsec_", ""), false),
+            (whsec(32).replace("whsec_", "WHSEC_"), false),
+            ("whsec_".to_owned(), false),
+            ("whsec_not base64!".to_owned(), false),
+            (format!("{}\n", whsec(32)), false),
+            (String::new(), false),
+            (format!("whsk_{}", BASE64.encode([7u8; 32])), true),
+            (format!("whsk_{}", BASE64.encode([7u8; 31])), false),
+            // A pair whose halves do not belong together.
+            (format!("whsk_{}", BASE64.encode([7u8; 64])), false),
+        ] {
+            let key = policy.signing_key(&secret);
+            assert_eq!(key.is_ok(), good, "{secret}");
+            if let Err(problem) = key {
+                assert_eq!(problem.code, Code::SecretInvalid);
+                assert!(secret.len() < 8 || !problem.detail.contains(&secret), "a secret in an error");
+            }
+        }
+    }
+
+    #[test]
+    fn a_callers_secret_has_1_to_256_bytes_and_a_warning_below_24() {
+        let policy = policy("smartmaintenance");
+        for (bytes, good, warned) in [
+            (0, false, true),
+            (1, true, true),
+            (23, true, true),
+            (24, true, false),
+            (256, true, false),
+            (257, false, false),
+        ] {
+            let secret = "s".repeat(bytes);
+            assert_eq!(policy.signing_key(&secret).is_ok(), good, "{bytes}");
+            assert_eq!(policy.secret_warning(&secret).is_some(), warned, "{bytes}");
+        }
+        assert!(self::policy("standard").secret_warning(&whsec(24)).is_none());
+    }
+
+    #[test]
+    fn a_generated_secret_is_one_that_the_profile_takes() {
+        for profile in builtin_profiles() {
+            let secret = profile.generate_secret(&Sevens);
+            assert_eq!(profile.signing_key(&secret).expect("good").kind(), KeyKind::Shared);
+            assert!(profile.secret_warning(&secret).is_none());
+        }
+        let secret = policy("standard").generate_secret(KeyKind::Ed25519, &Sevens);
+        let key = policy("standard").signing_key(&secret).expect("good");
+        assert_eq!(key.kind(), KeyKind::Ed25519);
+        assert!(key.public_key().expect("a public half").starts_with("whpk_"));
+        assert!(
+            policy("rcmanager").signing_key(&secret).expect("a text like any other").public_key().is_none()
+        );
+    }
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        let key = policy("rcmanager").signing_key("do-not-show-me").expect("good");
+        assert_eq!(format!("{key:?}"), "SigningKey");
+    }
+}

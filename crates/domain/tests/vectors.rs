@@ -102,3 +102,41 @@ fn check(name: &str, profile: &Profile, vector: &Vector) {
     let headers = profile.render_headers(&message, &body, &keys);
     assert_eq!(headers, vector.headers, "{name}: {}", vector.name);
 }
+
+/// The reference implementation of Standard Webhooks signs the same content to the same text, over a rotation too.
+#[test]
+fn the_standard_profile_signs_as_its_reference_library_does() {
+    let (_, source) = builtin()[0];
+    let profile = Profile::parse(source).expect("a good profile");
+    let secrets =
+        ["whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7", "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="];
+    let tenant = TenantValues {
+        id: "t".to_owned(),
+        name: "T".to_owned(),
+        timezone: jiff::tz::TimeZone::UTC,
+        attributes: serde_json::Map::new(),
+    };
+    let message = Message {
+        event_id: "evt_1",
+        event_type: "a.b",
+        event_time: Timestamp::from_unix_ms(1_776_996_930_123),
+        test: false,
+        data: "{\"ä\":[1.0,\"\\u00e9\"]}".as_bytes(),
+        tenant: &tenant,
+        delivery_id: DeliveryId::from_bytes([1; 16]),
+        delivery_uuid: uuid::Uuid::nil(),
+        attempt: 2,
+        sent_at: Timestamp::from_unix_ms(1_776_996_935_999),
+    };
+    let body = profile.render_body(&message).expect("good data");
+    let mut keys = Vec::new();
+    let mut expected = Vec::new();
+    for secret in secrets {
+        keys.push(profile.signing_key(secret).expect("a good secret"));
+        let reference = standardwebhooks::Webhook::new(secret).expect("a good secret");
+        expected.push(reference.sign("evt_1", 1_776_996_935, &body).expect("a signature"));
+    }
+    let headers = profile.render_headers(&message, &body, &keys);
+    let signature = headers.iter().find(|(name, _)| name == "webhook-signature").expect("a signature");
+    assert_eq!(signature.1, expected.join(" "));
+}

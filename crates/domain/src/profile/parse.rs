@@ -54,7 +54,12 @@ fn profile(source: &str, mut root: Table<'_>, errors: &mut Errors<'_>) -> Option
     let webhook = webhooks(root.table("webhooks", errors), errors);
     let (open, schema_mode) = catalogue(root.table("catalogue", errors), errors);
     let mut types: Vec<EventType> = Vec::new();
-    for table in root.tables("event", errors) {
+    let events = root.tables("event", errors);
+    if events.is_empty() && !open {
+        let message = "a profile has event types ([[event]]), or an open catalogue ([catalogue] open = true)";
+        errors.add(Some(root.at), message);
+    }
+    for table in events {
         let at = table.at;
         if let Some(event_type) = event_type(table, body, errors) {
             if types.iter().any(|known| known.name == event_type.name) {
@@ -62,12 +67,6 @@ fn profile(source: &str, mut root: Table<'_>, errors: &mut Errors<'_>) -> Option
             }
             types.push(event_type);
         }
-    }
-    if types.is_empty() && !open {
-        errors.add(
-            Some(root.at),
-            "a profile has event types ([[event]]), or an open catalogue ([catalogue] open = true)",
-        );
     }
     root.finish(errors);
 
