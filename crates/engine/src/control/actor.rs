@@ -3,35 +3,7 @@
 use postrider_domain::id::{KeyId, TenantId};
 use postrider_domain::problem::{Code, Problem};
 
-/// What an API key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// The whole installation.
-    Operator,
-    /// Events, of all tenants or of one.
-    Publisher,
-    /// One tenant's webhooks and secrets.
-    Admin,
-    /// Reads what its profile lets viewers see.
-    Viewer,
-}
-
-impl Role {
-    pub const ALL: [Self; 4] = [Self::Operator, Self::Publisher, Self::Admin, Self::Viewer];
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Publisher => "publisher",
-            Self::Admin => "admin",
-            Self::Viewer => "viewer",
-        }
-    }
-
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-}
+pub use crate::outbound::catalogue::Role;
 
 /// Who asks for a change; the audit names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +16,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Postrider itself: a webhook switched off after 410, a job's end.
+    /// Postrider itself: a webhook switched off after 410, an operator's command on the machine.
     pub const fn postrider() -> Self {
         Self { role: Role::Operator, key: None, tenant: None }
     }
@@ -54,14 +26,12 @@ impl Actor {
         self.key.map_or_else(|| "postrider".to_owned(), |key| key.to_string())
     }
 
-    /// One of `roles`, and not bound to another tenant than `tenant`.
+    /// Passes who has one of `roles` and is not bound to another tenant than `tenant`.
     ///
     /// # Errors
-    /// `forbidden` for the role; `not_found` for another tenant's, so that its existence does not show.
+    /// `forbidden` for the role; `not_found` for another tenant, so that its existence does not show.
     pub(super) fn require(&self, roles: &[Role], tenant: Option<TenantId>) -> Result<(), Problem> {
-        if let (Some(own), Some(tenant)) = (self.tenant, tenant)
-            && own != tenant
-        {
+        if self.tenant.is_some() && tenant.is_some() && self.tenant != tenant {
             return Err(Problem::not_found("tenant"));
         }
         if roles.contains(&self.role) {
