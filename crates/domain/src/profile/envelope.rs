@@ -30,6 +30,11 @@ impl Envelope {
     pub(super) fn write(&self, out: &mut Vec<u8>, message: &Message<'_>, data: &[u8]) {
         write_members(&self.0, out, message, data);
     }
+
+    /// Whether every message of one event gets the same body.
+    pub(super) fn depends_on_event_only(&self) -> bool {
+        self.0.iter().all(|member| member.value.depends_on_event_only())
+    }
 }
 
 fn write_members(members: &[Member], out: &mut Vec<u8>, message: &Message<'_>, data: &[u8]) {
@@ -49,6 +54,15 @@ fn write_members(members: &[Member], out: &mut Vec<u8>, message: &Message<'_>, d
 }
 
 impl Node {
+    fn depends_on_event_only(&self) -> bool {
+        match self {
+            Self::Literal(_) => true,
+            Self::Value(placeholder) => placeholder.depends_on_event_only(),
+            Self::Text(template) => template.depends_on_event_only(),
+            Self::Object(members) => members.iter().all(|member| member.value.depends_on_event_only()),
+        }
+    }
+
     /// False when the member is left out.
     fn write(&self, out: &mut Vec<u8>, message: &Message<'_>, data: &[u8]) -> bool {
         match self {

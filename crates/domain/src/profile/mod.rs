@@ -116,6 +116,11 @@ impl Profile {
         }
     }
 
+    /// Whether all deliveries and attempts of an event have the same body, so that it can be rendered once.
+    pub fn body_depends_on_event_only(&self) -> bool {
+        self.envelope.depends_on_event_only()
+    }
+
     /// The data with only the fields that its type's bodies carry, where the profile lists them.
     fn shaped(&self, event_type: &str, data: &[u8]) -> Option<Vec<u8>> {
         if !self.shapes_data {

@@ -120,6 +120,14 @@ pub(crate) fn tokens(template: &str) -> Result<Vec<Token<'_>>, String> {
 }
 
 impl Template {
+    /// Whether every message of one event gets the same text.
+    pub(crate) fn depends_on_event_only(&self) -> bool {
+        self.0.iter().all(|part| match part {
+            Part::Text(_) => true,
+            Part::Value(placeholder) => placeholder.depends_on_event_only(),
+        })
+    }
+
     pub(crate) fn parse(template: &str, place: Place) -> Result<Self, String> {
         let mut parts = Vec::new();
         for token in tokens(template)? {
@@ -156,6 +164,14 @@ impl Template {
 }
 
 impl Placeholder {
+    /// The event and its tenant, not the delivery nor the attempt.
+    pub(crate) fn depends_on_event_only(&self) -> bool {
+        !matches!(
+            self.source,
+            Source::DeliveryId | Source::DeliveryUuid | Source::AttemptNumber | Source::AttemptTime
+        )
+    }
+
     /// `event.time|rfc3339-millis`, without the braces.
     pub(crate) fn parse(inner: &str, place: Place) -> Result<Self, String> {
         let (name, format) = match inner.split_once('|') {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
+use jiff::tz::TimeZone;
 use postrider_domain::id::{KeyId, TenantId, WebhookId};
 use postrider_domain::pattern::Patterns;
 use postrider_domain::profile::{DeliveryMode, Profile, SchemaMode, TenantValues};
@@ -363,7 +364,18 @@ impl Catalogue {
         tenant: &Tenant,
         version: i64,
     ) -> Result<Arc<Pinned>, StoreError> {
-        todo!()
+        let row = store.tenant_pinned(tenant.id, version).await?.ok_or(StoreError::NotFound)?;
+        let corrupt = |what: String| StoreError::Corrupt(format!("version {version} of the tenant {}: {what}", tenant.id));
+        let profile = self.profile_version(&row.profile, &row.profile_version).ok_or_else(|| {
+            corrupt(format!("the profile {} has no version {}", row.profile, row.profile_version))
+        })?;
+        let values = TenantValues {
+            id: tenant.public_id.to_string(),
+            name: row.name,
+            timezone: TimeZone::get(&row.timezone).map_err(|error| corrupt(error.to_string()))?,
+            attributes: serde_json::from_str(&row.attributes).map_err(|error| corrupt(error.to_string()))?,
+        };
+        Ok(Arc::new(Pinned { values, profile }))
     }
 
     pub fn older_put(&self, tenant: TenantId, version: i64, pinned: Arc<Pinned>) {

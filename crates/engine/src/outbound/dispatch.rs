@@ -11,7 +11,7 @@ use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
 use postrider_store::{
-    Claimed, Commit, CommitOutcome, EventOutcome, HandBack, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency, Settlement, Store,
+    Claimed, Commit, CommitOutcome, EventOutcome, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency, Settlement, Store,
     StoreError, StoredEvent,
 };
 use tokio::sync::mpsc;

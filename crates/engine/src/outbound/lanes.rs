@@ -477,7 +477,7 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
-    use postrider_testkit::ManualClock;
+    use postrider_testkit::clock::ManualClock;
 
     use super::*;
 

@@ -1,0 +1,221 @@
+//! An engine of its own for each test.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_domain::delivery::DeliveryState;
+use postrider_domain::limits;
+use postrider_domain::random::Random;
+use postrider_domain::time::Clock;
+use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_engine::control::{Actor, Created, Installation, NewTenant, NewWebhook, WebhookPatch};
+use postrider_engine::outbound::catalogue::{Tenant, Webhook};
+use postrider_engine::outbound::dispatch::Published;
+use postrider_engine::outbound::ingest::Publication;
+use postrider_engine::outbound::lanes::LaneLimits;
+use postrider_engine::{Answered, Engine, EngineError, Parts};
+use postrider_store::{DeliveryFilter, EventOutcome, OpenOptions, Store, StoredDelivery};
+use postrider_testkit::clock::ManualClock;
+use postrider_testkit::random::SeededRandom;
+use tempfile::TempDir;
+
+pub(crate) struct House {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) random: Arc<SeededRandom>,
+    pub(crate) engine: Engine,
+    pub(crate) folder: TempDir,
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(LaneLimits::default()).await
+    }
+
+    pub(crate) async fn open_with(lanes: LaneLimits) -> Self {
+        let folder = TempDir::new().expect("a folder for the store");
+        let clock = Arc::new(ManualClock::default());
+        Self::open_in(folder, clock, lanes).await
+    }
+
+    pub(crate) async fn open_in(folder: TempDir, clock: Arc<ManualClock>, lanes: LaneLimits) -> Self {
+        let random = Arc::new(SeededRandom::fresh());
+        let engine = start(folder.path(), clock.clone(), random.clone(), lanes).await;
+        Self { clock, random, engine, folder }
+    }
+
+    /// The same installation as a second process would find it after this one was cut off now: the files as they are.
+    pub(crate) async fn after_power_loss(&self) -> Self {
+        let folder = TempDir::new().expect("a folder for the copy");
+        for file in std::fs::read_dir(self.folder.path()).expect("the folder can be read") {
+            let file = file.expect("a file of the store");
+            let name = file.file_name();
+            // SQLite's shared memory is rebuilt from the log; a copy taken under way could be torn.
+            if !name.to_string_lossy().ends_with("-shm") {
+                std::fs::copy(file.path(), folder.path().join(&name)).expect("the file can be copied");
+            }
+        }
+        Self::open_in(folder, self.clock.clone(), LaneLimits::default()).await
+    }
+
+    pub(crate) async fn tenant(&self, profile: &str) -> Arc<Tenant> {
+        let new = NewTenant {
+            id: Some(format!("a-{profile}")),
+            profile: profile.to_owned(),
+            plan: Some("pro".to_owned()),
+            ..NewTenant::default()
+        };
+        match self.engine.control().tenant_create(&Actor::postrider(), new, None).await {
+            Ok(Created::Fresh(changed)) => changed.tenant,
+            other => panic!("the tenant was not created: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn webhook(&self, tenant: &Tenant, url: &str, events: &[&str]) -> Arc<Webhook> {
+        let new = NewWebhook {
+            url: url.to_owned(),
+            events: Some(events.iter().map(|event| (*event).to_owned()).collect()),
+            ..NewWebhook::default()
+        };
+        let tenant = self.now(tenant);
+        match self.engine.control().webhook_create(&Actor::postrider(), &tenant, new, None).await {
+            Ok(Created::Fresh(changed)) => changed.webhook,
+            other => panic!("the webhook was not created: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn switch(&self, webhook: &Webhook, enabled: bool) {
+        let tenant = self.engine.catalogue().tenant(webhook.tenant).expect("the tenant is there");
+        let patch = WebhookPatch { enabled: Some(enabled), ..WebhookPatch::default() };
+        self.engine
+            .control()
+            .webhook_update(&Actor::postrider(), &tenant, webhook.id, patch)
+            .await
+            .expect("the webhook is switched");
+    }
+
+    /// The tenant as the catalogue has it now.
+    pub(crate) fn now(&self, tenant: &Tenant) -> Arc<Tenant> {
+        self.engine.catalogue().tenant(tenant.id).expect("the tenant is there")
+    }
+
+    pub(crate) async fn publish(&self, tenant: &Tenant, event_type: &str) -> Published {
+        self.try_publish(tenant, event_type, None, "{\"n\":1}").await.expect("the event is accepted")
+    }
+
+    pub(crate) async fn try_publish(
+        &self,
+        tenant: &Tenant,
+        event_type: &str,
+        id: Option<&str>,
+        data: &str,
+    ) -> Result<Published, EngineError> {
+        let publication = Publication { id, event_type, time: None, data, depth: 0 };
+        match self.engine.publish(&self.now(tenant), &publication, None).await? {
+            Answered::Fresh((published, _)) => Ok(published),
+            Answered::Replayed(_) => panic!("no idempotency key was given"),
+        }
+    }
+
+    pub(crate) async fn deliveries(&self, tenant: &Tenant) -> Vec<StoredDelivery> {
+        let mut all =
+            self.engine.store().delivery_list(tenant.id, &DeliveryFilter::default(), 1000).await.expect("a list");
+        all.reverse();
+        all
+    }
+
+    /// Waits until `holds` is true of the tenant's deliveries, oldest first. What it waits for is done by other tasks of
+    /// this runtime and by the writer's thread; neither needs time to pass.
+    pub(crate) async fn until(
+        &self,
+        tenant: &Tenant,
+        holds: impl Fn(&[StoredDelivery]) -> bool,
+    ) -> Vec<StoredDelivery> {
+        let patience = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let deliveries = self.deliveries(tenant).await;
+            if holds(&deliveries) {
+                return deliveries;
+            }
+            assert!(tokio::time::Instant::now() < patience, "waited in vain: {deliveries:#?}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until every delivery has ended.
+    pub(crate) async fn all_ended(&self, tenant: &Tenant) -> Vec<StoredDelivery> {
+        self.until(tenant, |all| all.iter().all(|delivery| delivery.state.is_final())).await
+    }
+
+    /// Moves the clock to when the tenant's only scheduled delivery is due, and says how long that was.
+    pub(crate) async fn until_due(&self, tenant: &Tenant) -> Duration {
+        let deliveries = self
+            .until(tenant, |all| {
+                all.iter().any(|delivery| delivery.state == DeliveryState::Scheduled)
+                    && all.iter().all(|delivery| delivery.state != DeliveryState::Sending)
+            })
+            .await;
+        let due = deliveries
+            .iter()
+            .filter_map(|delivery| delivery.due)
+            .min()
+            .expect("something is scheduled");
+        let wait = due.since(self.clock.now());
+        self.clock.set(self.clock.now().max(due));
+        wait
+    }
+
+    /// What holds at any moment and of every test: the ledger balances.
+    pub(crate) async fn ledger_balances(&self) {
+        for row in self.engine.store().ledger(None).await.expect("a ledger") {
+            assert!(row.is_balanced(), "{row:?}");
+        }
+    }
+}
+
+async fn start(
+    folder: &Path,
+    clock: Arc<ManualClock>,
+    random: Arc<SeededRandom>,
+    lanes: LaneLimits,
+) -> Engine {
+    let random: Arc<dyn Random> = random;
+    let store = Store::open(OpenOptions::new(folder, random.clone(), clock.now())).await.expect("the store opens");
+    Engine::start(Parts {
+        store,
+        egress: Arc::new(egress()),
+        clock,
+        random,
+        installation: Installation::default(),
+        lanes,
+    })
+    .await
+    .expect("the engine starts")
+}
+
+fn egress() -> Egress {
+    let allow = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("a good range");
+    Egress::new(EgressConfig {
+        policy: Policy::new(allow),
+        budgets: Budgets {
+            dns: limits::DNS_TIMEOUT,
+            connect: limits::CONNECT_TIMEOUT,
+            tls: limits::TLS_TIMEOUT,
+            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
+            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
+            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
+            response_headers_max: limits::RESPONSE_HEADERS_MAX,
+            socket_age: limits::SOCKET_AGE_MAX,
+            idle_per_origin_max: 16,
+            idle_total_max: 64,
+        },
+        resolver: Arc::new(SystemResolver::new().expect("a resolver")),
+        extra_roots_pem: Vec::new(),
+    })
+    .expect("an egress")
+}
+
+/// Whether a publication made a new event.
+pub(crate) fn is_new(published: &Published) -> bool {
+    matches!(published.outcome, EventOutcome::New(_))
+}

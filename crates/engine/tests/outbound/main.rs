@@ -1,0 +1,7 @@
+//! The way of an event, from publish to the ledger, over a real store, a real socket and a clock that tests move.
+
+mod crash;
+mod delivery;
+mod house;
+mod scan;
+mod switch;
