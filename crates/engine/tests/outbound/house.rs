@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_domain::delivery::DeliveryState;
 use postrider_domain::limits;
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
@@ -22,7 +21,6 @@ use tempfile::TempDir;
 
 pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) random: Arc<SeededRandom>,
     pub(crate) engine: Engine,
     pub(crate) folder: TempDir,
 }
@@ -40,8 +38,8 @@ impl House {
 
     pub(crate) async fn open_in(folder: TempDir, clock: Arc<ManualClock>, lanes: LaneLimits) -> Self {
         let random = Arc::new(SeededRandom::fresh());
-        let engine = start(folder.path(), clock.clone(), random.clone(), lanes).await;
-        Self { clock, random, engine, folder }
+        let engine = start(folder.path(), clock.clone(), random, lanes).await;
+        Self { clock, engine, folder }
     }
 
     /// The same installation as a second process would find it after this one was cut off now: the files as they are.
@@ -149,10 +147,11 @@ impl House {
 
     /// Moves the clock to when the tenant's only scheduled delivery is due, and says how long that was.
     pub(crate) async fn until_due(&self, tenant: &Tenant) -> Duration {
+        let now = self.clock.now();
+        let waits = |delivery: &StoredDelivery| delivery.due.is_some_and(|due| due > now);
         let deliveries = self
             .until(tenant, |all| {
-                all.iter().any(|delivery| delivery.state == DeliveryState::Scheduled)
-                    && all.iter().all(|delivery| delivery.state != DeliveryState::Sending)
+                all.iter().any(waits) && all.iter().all(|delivery| delivery.state.is_final() || waits(delivery))
             })
             .await;
         let due = deliveries
