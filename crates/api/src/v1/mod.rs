@@ -1,0 +1,78 @@
+//! `/v1`: one folder per noun, one file per endpoint.
+
+pub(crate) mod audit;
+pub(crate) mod deliveries;
+pub(crate) mod event_types;
+pub(crate) mod events;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod ledger;
+pub(crate) mod profiles;
+pub(crate) mod scans;
+pub(crate) mod tenants;
+pub(crate) mod webhooks;
+
+use crate::endpoint::Endpoint;
+use crate::shape::{Field, Kind, Shape};
+
+/// Every endpoint of `/v1`, in the order of the document.
+pub(crate) static ENDPOINTS: &[&Endpoint] = &[
+    &events::publish::ENDPOINT,
+    &events::batch::ENDPOINT,
+    &events::list::ENDPOINT,
+    &events::get::ENDPOINT,
+    &webhooks::create::ENDPOINT,
+    &webhooks::list::ENDPOINT,
+    &webhooks::get::ENDPOINT,
+    &webhooks::update::ENDPOINT,
+    &webhooks::delete::ENDPOINT,
+    &webhooks::test::ENDPOINT,
+    &webhooks::rotate::ENDPOINT,
+    &webhooks::stats::ENDPOINT,
+    &webhooks::recover::ENDPOINT,
+    &deliveries::list::ENDPOINT,
+    &deliveries::get::ENDPOINT,
+    &deliveries::retry::ENDPOINT,
+    &event_types::list::ENDPOINT,
+    &event_types::get::ENDPOINT,
+    &event_types::put::ENDPOINT,
+    &event_types::archive::ENDPOINT,
+    &tenants::create::ENDPOINT,
+    &tenants::list::ENDPOINT,
+    &tenants::get::ENDPOINT,
+    &tenants::update::ENDPOINT,
+    &tenants::delete::ENDPOINT,
+    &keys::create::ENDPOINT,
+    &keys::list::ENDPOINT,
+    &keys::revoke::ENDPOINT,
+    &profiles::create::ENDPOINT,
+    &profiles::list::ENDPOINT,
+    &profiles::get::ENDPOINT,
+    &profiles::put::ENDPOINT,
+    &scans::run::ENDPOINT,
+    &jobs::get::ENDPOINT,
+    &ledger::get::ENDPOINT,
+    &audit::list::ENDPOINT,
+];
+
+/// Something to know that is not a refusal.
+pub(crate) static WARNING: Shape = Shape {
+    name: "Warning",
+    fields: &[
+        Field::new("code", Kind::Text, "A stable word.").required(),
+        Field::new("detail", Kind::Text, "What it means and what to do.").required(),
+    ],
+};
+
+/// A refusal (RFC 9457).
+pub(crate) static PROBLEM: Shape = Shape {
+    name: "Problem",
+    fields: &[
+        Field::new("type", Kind::Text, "Where the code is explained.").required(),
+        Field::new("title", Kind::Text, "The code in words.").required(),
+        Field::new("status", Kind::Count, "The HTTP status.").required(),
+        Field::new("code", Kind::Text, "A stable word to branch on.").required(),
+        Field::new("detail", Kind::Text, "What is wrong and what to do.").required(),
+        Field::new("field", Kind::Text, "The field at fault."),
+    ],
+};

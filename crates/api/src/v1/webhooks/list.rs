@@ -1,0 +1,34 @@
+//! `GET /v1/webhooks`: a tenant's webhooks, newest first.
+
+use http::Method;
+use postrider_engine::control::Role;
+
+use super::{View, WEBHOOK};
+use crate::auth::{Access, Gate, Scope};
+use crate::endpoint::{Answer, Call, Endpoint, Gives, Takes};
+use crate::paging::Page;
+use crate::query::{CURSOR, LIMIT};
+
+pub(crate) static ENDPOINT: Endpoint = Endpoint {
+    method: Method::GET,
+    path: "/v1/webhooks",
+    tag: "Webhooks",
+    summary: "List webhooks",
+    detail: "",
+    access: Access::Roles(&[Role::Operator, Role::Admin, Role::Viewer], Scope::Tenant),
+    gate: Gate::WebhooksRead,
+    query: &[LIMIT, CURSOR],
+    takes: Takes::Nothing,
+    gives: Gives::List(&WEBHOOK),
+    handle: |call| Box::pin(handle(call)),
+};
+
+async fn handle(call: Call) -> Answer {
+    let page = Page::from_query("webhooks", &call.tenant_bytes(), &call.query)?;
+    let newest_first = call.tenant().webhooks.iter().rev();
+    let rows: Vec<_> = newest_first
+        .filter(|webhook| page.after.is_none_or(|after| *webhook.id.as_bytes() < after))
+        .take(page.rows())
+        .collect();
+    Ok(page.answer(rows, |webhook| *webhook.id.as_bytes(), |webhook| View::of(webhook)))
+}

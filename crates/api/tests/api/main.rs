@@ -1,0 +1,16 @@
+//! The API as its callers see it: in process, over a real store, with a clock that stands until a test moves it.
+//!
+//! Every answer that a test receives is held against `/openapi.json` by `World`, so that what the document says is what
+//! the code does.
+
+mod bad_input;
+mod configuration;
+mod document;
+mod events;
+mod idempotency;
+mod keys;
+mod lists;
+mod roles;
+mod serving;
+mod webhooks;
+mod world;

@@ -1,0 +1,151 @@
+//! Who may call what: one row for every route, one column for every role.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Operator, publisher, admin, viewer; a dash for a role that is refused. Paths name things that do not exist, so that a
+/// role that is let in is told so (404), or that its empty body is wrong (422).
+const MATRIX: &[(&str, &str, &str)] = &[
+    ("POST", "/v1/events", "op--"),
+    ("POST", "/v1/events/batch", "op--"),
+    ("GET", "/v1/events", "opav"),
+    ("GET", "/v1/events/{event}", "opav"),
+    ("POST", "/v1/webhooks", "o-a-"),
+    ("GET", "/v1/webhooks", "o-av"),
+    ("GET", "/v1/webhooks/{webhook}", "o-av"),
+    ("PATCH", "/v1/webhooks/{webhook}", "o-a-"),
+    ("DELETE", "/v1/webhooks/{webhook}", "o-a-"),
+    ("POST", "/v1/webhooks/{webhook}/test", "o-a-"),
+    ("POST", "/v1/webhooks/{webhook}/secret/rotate", "o-a-"),
+    ("GET", "/v1/webhooks/{webhook}/stats", "o-av"),
+    ("POST", "/v1/webhooks/{webhook}/recover", "o-a-"),
+    ("GET", "/v1/deliveries", "o-av"),
+    ("GET", "/v1/deliveries/{delivery}", "o-av"),
+    ("POST", "/v1/deliveries/{delivery}/retry", "o-a-"),
+    ("GET", "/v1/event-types", "opav"),
+    ("GET", "/v1/event-types/{type}", "opav"),
+    ("POST", "/v1/event-types", "op--"),
+    ("DELETE", "/v1/event-types/{type}", "op--"),
+    ("POST", "/v1/tenants", "o---"),
+    ("GET", "/v1/tenants", "o---"),
+    ("GET", "/v1/tenants/{tenant}", "opav"),
+    ("PATCH", "/v1/tenants/{tenant}", "o-a-"),
+    ("DELETE", "/v1/tenants/{tenant}", "o---"),
+    ("POST", "/v1/keys", "o---"),
+    ("GET", "/v1/keys", "o---"),
+    ("DELETE", "/v1/keys/{key}", "o---"),
+    ("POST", "/v1/profiles", "o---"),
+    ("GET", "/v1/profiles", "o---"),
+    ("GET", "/v1/profiles/{profile}", "o---"),
+    ("PUT", "/v1/profiles/{profile}", "o---"),
+    ("POST", "/v1/scans/run", "o---"),
+    ("GET", "/v1/jobs/{job}", "o-a-"),
+    ("GET", "/v1/ledger", "o-av"),
+    ("GET", "/v1/audit", "o-a-"),
+];
+
+/// Of [`MATRIX`], what a profile keeps from viewers that says webhooks are for admins.
+const HIDDEN_FROM_VIEWERS: &[&str] = &[
+    "/v1/webhooks",
+    "/v1/webhooks/{webhook}",
+    "/v1/webhooks/{webhook}/stats",
+    "/v1/deliveries",
+    "/v1/deliveries/{delivery}",
+];
+
+const ROLES: [&str; 4] = ["operator", "publisher", "admin", "viewer"];
+
+#[tokio::test]
+async fn every_route_lets_in_the_roles_of_its_row_and_no_other() {
+    let world = World::start().await;
+    world.tenant("acme", "standard").await;
+    let mut keys = Vec::new();
+    for role in ROLES {
+        let tenant = (role != "operator").then_some("acme");
+        keys.push(world.key(role, tenant).await);
+    }
+    for (method, path, row) in MATRIX {
+        for ((role, key), letter) in ROLES.iter().zip(&keys).zip(row.chars()) {
+            let status = call(&world, method, path, key, "acme").await;
+            assert_eq!(status != 403, letter != '-', "{role}: {method} {path} answered {status}");
+            assert_ne!(status, 401, "{role}: {method} {path}");
+            assert!(status < 500, "{role}: {method} {path} answered {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn viewers_see_webhooks_only_where_the_profile_lets_them() {
+    let world = World::start().await;
+    world.tenant("plant", "smartmaintenance").await;
+    let viewer = world.key("viewer", Some("plant")).await;
+    for (method, path, row) in MATRIX.iter().filter(|(_, _, row)| row.ends_with('v')) {
+        let status = call(&world, method, path, &viewer, "plant").await;
+        let hidden = HIDDEN_FROM_VIEWERS.contains(path);
+        assert_eq!(status == 403, hidden, "{method} {path} ({row}) answered {status}");
+    }
+}
+
+#[tokio::test]
+async fn the_matrix_has_a_row_for_every_route_that_asks_for_a_key() {
+    let document: Value = serde_json::from_str(&postrider_api::openapi_json()).expect("the document is JSON");
+    let mut documented = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("the document has paths") {
+        for (method, operation) in item.as_object().expect("a path has operations") {
+            if operation["security"] != json!([]) {
+                documented.push(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    let mut rows: Vec<String> = MATRIX.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    documented.sort();
+    rows.sort();
+    assert_eq!(rows, documented);
+}
+
+#[tokio::test]
+async fn a_publisher_publishes_for_its_own_tenants_only() {
+    let world = World::start().await;
+    world.tenant("mine", "standard").await;
+    world.tenant("theirs", "standard").await;
+    let bound = world.key("publisher", Some("mine")).await;
+    let free = world.key("publisher", None).await;
+    let event = json!({"type": "a.b", "data": 1});
+    for (key, tenant, status) in [
+        (&bound, None, 202),
+        (&bound, Some("mine"), 202),
+        (&bound, Some("theirs"), 404),
+        (&free, None, 422),
+        (&free, Some("mine"), 202),
+        (&free, Some("theirs"), 202),
+        (&free, Some("nobody"), 404),
+    ] {
+        let mut ask = world.ask(Method::POST, "/v1/events").key(key).json(&event);
+        if let Some(tenant) = tenant {
+            ask = ask.header("Postrider-Tenant", tenant);
+        }
+        let reply = ask.send().await;
+        assert_eq!(reply.status, status, "{tenant:?}: {}", reply.text);
+    }
+    assert_eq!(world.whole_list("/v1/events", "theirs").await.len(), 1);
+}
+
+async fn call(world: &World, method: &str, path: &str, key: &str, tenant: &str) -> u16 {
+    let path = path
+        .replace("{tenant}", "nobody")
+        .replace("{webhook}", "wh_01h455vb4pex5vsknk084sn02q")
+        .replace("{event}", "evt_01h455vb4pex5vsknk084sn02q")
+        .replace("{delivery}", "dlv_01h455vb4pex5vsknk084sn02q")
+        .replace("{key}", "key_01h455vb4pex5vsknk084sn02q")
+        .replace("{job}", "job_01h455vb4pex5vsknk084sn02q")
+        .replace("{type}", "no.such.type")
+        .replace("{profile}", "no-such-profile");
+    let method: Method = method.parse().expect("the table names methods");
+    let mut ask = world.ask(method.clone(), path).key(key).header("Postrider-Tenant", tenant);
+    if method != Method::GET && method != Method::DELETE {
+        ask = ask.raw("{}");
+    }
+    ask.send().await.status
+}
