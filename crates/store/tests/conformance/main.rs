@@ -1,0 +1,119 @@
+//! What every database behind the store must do, one behaviour a function over an open [`Store`](postrider_store::Store).
+//!
+//! The functions know no database: a second one joins by a second call of `behaviours!` with its own [`World`]. What only
+//! SQLite's files can show is in `sqlite_only`.
+
+mod accept;
+mod claim;
+mod config;
+mod history;
+mod ledger;
+mod reap;
+mod retention;
+mod settle;
+mod sqlite_only;
+mod trouble;
+mod world;
+
+macro_rules! behaviours {
+    ($database:ident: $($group:ident { $($behaviour:ident),* $(,)? })*) => {
+        mod $database {
+            $(mod $group {
+                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $behaviour() {
+                    let world = crate::world::World::$database().await;
+                    crate::$group::$behaviour(&world).await;
+                    world.end().await;
+                })*
+            })*
+        }
+    };
+}
+
+behaviours! { sqlite:
+    accept {
+        a_commit_is_there_whole_when_it_is_acknowledged,
+        a_commit_that_fails_leaves_nothing,
+        the_same_id_with_the_same_content_is_the_same_event,
+        the_same_id_with_other_content_is_refused_and_its_neighbours_are_not,
+        a_given_time_is_part_of_the_content,
+        an_id_belongs_to_its_tenant,
+        ids_brought_twice_in_one_commit_make_one_event,
+        an_idempotency_key_answers_again_and_does_nothing,
+        an_idempotency_key_with_another_request_is_refused,
+        an_idempotency_key_is_forgotten_after_a_day,
+        commits_are_durable_in_the_order_of_the_queue,
+        a_delivery_with_a_foreign_id_is_refused,
+        a_replay_of_a_removed_event_is_not_made,
+        a_job_moves_with_its_work,
+        text_and_bytes_come_back_as_they_went_in,
+    }
+    claim {
+        what_is_due_is_claimed_earliest_first_and_once,
+        what_is_not_due_is_told_and_left,
+        wants_are_answered_in_their_order,
+        a_claim_of_another_tenant_finds_nothing,
+        a_claim_handed_back_is_due_and_uses_no_attempt,
+        a_claim_cannot_be_handed_back_twice,
+        cancelling_takes_what_is_scheduled_and_nothing_else,
+        cancelling_can_stop_at_a_moment,
+        a_scan_makes_due_what_waits_for_it,
+    }
+    settle {
+        a_result_is_written_with_its_attempt,
+        a_retry_is_due_again_and_counts_on,
+        a_result_under_an_older_claim_is_not_taken,
+        a_final_state_never_changes,
+        a_result_for_another_tenant_is_not_taken,
+    }
+    reap {
+        a_lost_attempt_reads_unknown_and_is_sent_again,
+        at_most_once_ends_with_the_outcome_unknown,
+        a_lease_that_holds_is_left_alone,
+        a_late_result_after_the_reaping_changes_nothing,
+        more_than_a_batch_is_reaped_in_one_call,
+        a_resend_is_marked_once,
+    }
+    ledger {
+        the_ledger_balances_after_any_sequence,
+        tests_and_replays_are_counted_apart,
+        statistics_are_of_the_last_day_without_tests,
+        latencies_fall_into_their_buckets,
+    }
+    history {
+        pages_skip_nothing_and_repeat_nothing,
+        events_are_polled_in_the_order_of_acceptance,
+        events_are_filtered_by_type_and_time,
+        deliveries_are_filtered_by_every_field,
+        an_event_shows_all_its_deliveries,
+        a_foreign_tenant_sees_nothing,
+        what_is_due_is_listed_per_webhook,
+        a_backlog_is_counted,
+        a_webhook_is_seen_as_it_was_at_a_version,
+    }
+    retention {
+        what_is_old_goes_with_all_that_hangs_on_it,
+        what_is_open_stays,
+        a_young_replay_keeps_its_event,
+        more_than_a_batch_goes_in_one_call,
+        the_ledger_keeps_its_counts,
+        a_webhook_remembers_when_it_fired_last,
+        old_answers_are_forgotten,
+    }
+    config {
+        a_cold_write_that_is_dropped_is_undone,
+        null_is_not_read_into_a_plain_type,
+        a_statement_with_too_few_values_is_refused,
+        a_taken_key_is_told_as_such,
+        cold_and_hot_writes_take_turns,
+        a_sealed_secret_opens_after_a_restart,
+    }
+    trouble {
+        one_bad_piece_does_not_fail_its_batch,
+        a_panic_in_a_piece_is_that_pieces_failure,
+        more_than_the_queue_holds_is_refused_and_results_are_not,
+        what_is_queued_at_the_close_is_written,
+        after_the_close_work_is_refused,
+        everything_is_there_after_a_restart,
+    }
+}
