@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -15,7 +15,8 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -48,10 +49,22 @@ pub(crate) struct Connector {
 /// An HTTP/1.1 connection with everything that belongs to it. Nobody polls it but its owner: dropping it closes the socket.
 pub(crate) struct Socket {
     pub(crate) sender: SendRequest<Full<Bytes>>,
-    pub(crate) driver: Connection<TokioIo<Stream>, Full<Bytes>>,
+    driver: Connection<TokioIo<Stream>, Full<Bytes>>,
+    driven: Driven,
     pub(crate) traffic: Arc<Traffic>,
+    /// Set anew for every request. Moving a timer to a later time takes no lock; making one does, and dropping it.
+    pub(crate) timer: Pin<Box<Sleep>>,
+    /// For the request on its way; kept for its memory only.
+    pub(crate) scratch: Vec<u8>,
     pub(crate) peer: SocketAddr,
     pub(crate) dialled: Instant,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driven {
+    Open,
+    /// The connection is closed. Nothing more comes of it.
+    Ended,
 }
 
 /// Bytes that the network took and gave, below TLS: zero more of them written is the proof that a request was not begun.
@@ -124,7 +137,7 @@ impl Connector {
         target: &Target,
         deadline: Instant,
         timing: &mut Timing,
-    ) -> Result<Socket, Failure> {
+    ) -> Result<Box<Socket>, Failure> {
         let began = Instant::now();
         let resolved = self.resolve(target, deadline).await;
         let resolved_at = Instant::now();
@@ -151,7 +164,16 @@ impl Connector {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|_| explain::failure(FailureClass::Protocol, "The connection could not be used."))?;
-        Ok(Socket { sender, driver, traffic, peer, dialled: connected_at })
+        Ok(Box::new(Socket {
+            sender,
+            driver,
+            driven: Driven::Open,
+            traffic,
+            timer: Box::pin(sleep_until(deadline)),
+            scratch: Vec::new(),
+            peer,
+            dialled: connected_at,
+        }))
     }
 
     async fn resolve(&self, target: &Target, deadline: Instant) -> Result<Vec<IpAddr>, Failure> {
@@ -250,11 +272,29 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 }
 
 impl Socket {
-    /// Whether the connection is open, asks for the next request, and nothing came that nobody asked for. Nobody is woken by
-    /// what comes later: the next user polls it again.
+    /// Lets the connection do what it can: write, read, notice its end.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Driven {
+        if self.driven == Driven::Open && Pin::new(&mut self.driver).poll(cx).is_ready() {
+            self.driven = Driven::Ended;
+        }
+        self.driven
+    }
+
+    /// Outside the task's budget: a peer that floods us would use that up, and the timer would never be asked.
+    pub(crate) fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        pin!(unconstrained(self.timer.as_mut())).poll(cx)
+    }
+
+    /// After a response: whether the connection is open and asks for the next request. It asks after it has seen that nothing
+    /// follows the response, so one that asks already need not be driven.
     pub(crate) fn is_idle(&mut self) -> bool {
-        let mut cx = Context::from_waker(Waker::noop());
-        Pin::new(&mut self.driver).poll(&mut cx).is_pending() && self.sender.is_ready()
+        self.driven == Driven::Open && (self.sender.is_ready() || self.is_quiet())
+    }
+
+    /// Whether an idle connection is still open and nothing came that nobody asked for. Nobody is woken by what comes later: the
+    /// next user drives it again.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop())) == Driven::Open && self.sender.is_ready()
     }
 }
 

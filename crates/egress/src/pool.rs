@@ -28,7 +28,7 @@ pub(crate) struct PoolKey {
 }
 
 struct Idle {
-    socket: Socket,
+    socket: Box<Socket>,
     since: Instant,
 }
 
@@ -48,7 +48,7 @@ impl Pool {
     }
 
     /// The socket that was used last, if it is young enough. It may still be dead: using it will tell.
-    pub(crate) fn take(&self, key: &PoolKey, reuse: Reuse, now: Instant) -> Option<Socket> {
+    pub(crate) fn take(&self, key: &PoolKey, reuse: Reuse, now: Instant) -> Option<Box<Socket>> {
         // Declared first, so that sockets are closed after the mutex is released.
         let mut old = Vec::new();
         let mut idle = self.lock();
@@ -70,7 +70,7 @@ impl Pool {
     }
 
     /// Keeps a socket whose last response was read to its end. Drops it when there is no room.
-    pub(crate) fn put(&self, key: PoolKey, socket: Socket, now: Instant) {
+    pub(crate) fn put(&self, key: PoolKey, socket: Box<Socket>, now: Instant) {
         if now.saturating_duration_since(socket.dialled) >= self.age_max {
             return;
         }
@@ -97,7 +97,7 @@ impl Pool {
             let mut kept = Vec::with_capacity(sockets.len());
             for mut entry in sockets.drain(..) {
                 let young = now.saturating_duration_since(entry.socket.dialled) < self.age_max;
-                if young && entry.socket.is_idle() { kept.push(entry) } else { dropped.push(entry) }
+                if young && entry.socket.is_quiet() { kept.push(entry) } else { dropped.push(entry) }
             }
             *sockets = kept;
             if sockets.is_empty() {

@@ -10,14 +10,13 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 use http_body::Body;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::task::coop::unconstrained;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::connect::{Connector, Socket, micros};
+use crate::connect::{Connector, Driven, Socket, micros};
 use crate::pool::{Pool, PoolKey};
 use crate::{
     BodyEnd, Budgets, Exchange, Failure, FailureClass, HEAD_KEPT_BYTES, ReadBody, Request, Response, Target,
@@ -37,49 +36,32 @@ pub(crate) async fn send(
     let Request { method, target, headers, body, timeout, partition, reuse, body_rule } = request;
     let deadline = began + timeout;
     let key = PoolKey { partition, origin: target.origin().clone() };
-    let headers = with_framing(headers, &method, &target, &body);
-    let mut attempt = Attempt {
-        budgets,
-        target: &target,
-        body_rule,
-        deadline,
-        timer: pin!(sleep_until(deadline)),
-        timing: Timing::default(),
-    };
+    let mut headers = with_framing(headers, &method, &target, &body);
+    let mut attempt = Attempt { budgets, target: &target, body_rule, deadline, timing: Timing::default() };
 
     let mut redialled = false;
-    let pooled = pool.take(&key, reuse, began);
-    let mut reused = pooled.is_some();
-    let mut socket = match pooled {
-        Some(socket) => socket,
-        None => match connector.open(&target, deadline, &mut attempt.timing).await {
-            Ok(socket) => socket,
-            Err(failure) => return attempt.exchange(Err(failure), None, began),
-        },
-    };
-    // The copy is for the second try, which only a kept-alive socket can need.
-    let spare = reused.then(|| headers.clone());
-    let mut result = attempt.request(&mut socket, message(&method, &target, headers, &body)).await;
-    if let Some(headers) = spare
-        && result.as_ref().is_err_and(Failure::is_dead_socket)
-    {
-        (reused, redialled) = (false, true);
-        socket = match connector.open(&target, deadline, &mut attempt.timing).await {
-            Ok(socket) => socket,
-            Err(failure) => {
-                return Exchange { redialled, ..attempt.exchange(Err(failure), None, began) };
-            }
-        };
-        result = attempt.request(&mut socket, message(&method, &target, headers, &body)).await;
-    }
-    let peer = Some(socket.peer);
-    let result = result.map(|answer| {
-        if answer.keeps_socket && socket.is_idle() {
-            pool.put(key, socket, Instant::now());
+    if let Some(mut socket) = pool.take(&key, reuse, began) {
+        remember(&headers, &mut socket.scratch);
+        let message = message(&method, &target, headers, &body);
+        let result = attempt.request(&mut socket, message, began).await;
+        if !result.as_ref().is_err_and(Failure::is_dead_socket) {
+            let exchange = attempt.conclude(pool, key, socket, result, began);
+            return Exchange { reused: true, ..exchange };
         }
-        answer.response
-    });
-    Exchange { reused, redialled, ..attempt.exchange(result, peer, began) }
+        headers = remembered(&socket.scratch);
+        redialled = true;
+    }
+    // Boxed, so that the future of the usual attempt, which needs none of it, stays small.
+    let opened = Box::pin(connector.open(&target, deadline, &mut attempt.timing)).await;
+    let exchange = match opened {
+        Ok(mut socket) => {
+            let message = message(&method, &target, headers, &body);
+            let result = attempt.request(&mut socket, message, Instant::now()).await;
+            attempt.conclude(pool, key, socket, result, began)
+        }
+        Err(failure) => attempt.exchange(Err(failure), None, began, Instant::now()),
+    };
+    Exchange { redialled, ..exchange }
 }
 
 /// One attempt while it goes on.
@@ -88,20 +70,23 @@ struct Attempt<'a> {
     target: &'a Target,
     body_rule: ReadBody,
     deadline: Instant,
-    /// Set to the deadline; moved forward when the body has less time.
-    timer: Pin<&'a mut Sleep>,
     timing: Timing,
 }
 
 struct Answer {
     response: Response,
+    ended: Instant,
     /// As far as the response says: it was read to its end, and its framing leaves no doubt where that is.
     keeps_socket: bool,
 }
 
 impl Attempt<'_> {
-    async fn request(&mut self, socket: &mut Socket, message: Message) -> Result<Answer, Failure> {
-        let began = Instant::now();
+    async fn request(
+        &mut self,
+        socket: &mut Socket,
+        message: Message,
+        began: Instant,
+    ) -> Result<Answer, Failure> {
         let written_before = socket.traffic.written();
         let head = self.head(socket, message).await;
         let head_at = Instant::now();
@@ -124,8 +109,10 @@ impl Attempt<'_> {
                 && head.headers().contains_key(CONTENT_LENGTH));
         let (parts, body) = head.into_parts();
         let read = self.body(socket, body, head_at).await;
-        self.timing.body_us = micros(head_at.elapsed());
+        let ended = Instant::now();
+        self.timing.body_us = micros(ended - head_at);
         Ok(Answer {
+            ended,
             keeps_socket: clear_framing && read.end == BodyEnd::Complete,
             response: Response {
                 status,
@@ -151,22 +138,17 @@ impl Attempt<'_> {
         // Interim responses (1xx) are skipped below us, one by one, and have no end of their own. Twice, since the beginning of
         // the body comes along with the head, at most a buffer of it.
         socket.traffic.limit_reading(2 * self.budgets.response_head_bytes as u64);
+        socket.timer.as_mut().reset(self.deadline);
         let mut response = pin!(socket.sender.send_request(message));
-        let driver = &mut socket.driver;
-        let timer = &mut self.timer;
         poll_fn(move |cx| {
-            let ended = Pin::new(&mut *driver).poll(cx).is_ready();
+            let driven = socket.drive(cx);
             if let Poll::Ready(result) = response.as_mut().poll(cx) {
                 return Poll::Ready(result.map_err(|error| explain::no_response(target, &error)));
             }
-            if ended {
+            if driven == Driven::Ended {
                 return Poll::Ready(Err(explain::closed()));
             }
-            // Without a budget of its own a flooding peer would use up the task's, and the timer would never be asked.
-            if pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
-                return Poll::Ready(Err(explain::timed_out()));
-            }
-            Poll::Pending
+            socket.poll_timer(cx).map(|()| Err(explain::timed_out()))
         })
         .await
     }
@@ -181,15 +163,13 @@ impl Attempt<'_> {
             ReadBody::ToTheEnd => self.deadline,
         };
         let budgets = self.budgets;
-        let driver = &mut socket.driver;
-        let timer = &mut self.timer;
-        let mut ended = false;
         let mut timer_is_set = until == self.deadline;
         read.end = poll_fn(|cx| {
             loop {
                 let mut next = Pin::new(&mut body).poll_frame(cx);
-                if next.is_pending() && !ended {
-                    ended = Pin::new(&mut *driver).poll(cx).is_ready();
+                let mut driven = Driven::Open;
+                if next.is_pending() {
+                    driven = socket.drive(cx);
                     next = Pin::new(&mut body).poll_frame(cx);
                 }
                 match next {
@@ -202,21 +182,38 @@ impl Attempt<'_> {
                     }
                     Poll::Ready(Some(Err(_))) => return Poll::Ready(BodyEnd::Broken),
                     Poll::Ready(None) => return Poll::Ready(BodyEnd::Complete),
-                    Poll::Pending if ended => return Poll::Ready(BodyEnd::Broken),
+                    Poll::Pending if driven == Driven::Ended => return Poll::Ready(BodyEnd::Broken),
                     Poll::Pending => break,
                 }
             }
             if !timer_is_set {
                 timer_is_set = true;
-                timer.as_mut().reset(until);
+                socket.timer.as_mut().reset(until);
             }
-            if pin!(unconstrained(timer.as_mut())).poll(cx).is_ready() {
-                return Poll::Ready(BodyEnd::TimedOut);
-            }
-            Poll::Pending
+            socket.poll_timer(cx).map(|()| BodyEnd::TimedOut)
         })
         .await;
         read
+    }
+
+    fn conclude(
+        self,
+        pool: &Pool,
+        key: PoolKey,
+        mut socket: Box<Socket>,
+        result: Result<Answer, Failure>,
+        began: Instant,
+    ) -> Exchange {
+        let peer = Some(socket.peer);
+        match result {
+            Ok(answer) => {
+                if answer.keeps_socket && socket.is_idle() {
+                    pool.put(key, socket, answer.ended);
+                }
+                self.exchange(Ok(answer.response), peer, began, answer.ended)
+            }
+            Err(failure) => self.exchange(Err(failure), peer, began, Instant::now()),
+        }
     }
 
     fn exchange(
@@ -224,8 +221,9 @@ impl Attempt<'_> {
         result: Result<Response, Failure>,
         peer: Option<SocketAddr>,
         began: Instant,
+        ended: Instant,
     ) -> Exchange {
-        let timing = Timing { total_us: micros(began.elapsed()), ..self.timing };
+        let timing = Timing { total_us: micros(ended - began), ..self.timing };
         Exchange { result, timing, peer, reused: false, redialled: false }
     }
 }
@@ -249,7 +247,9 @@ enum Room {
 impl ReadSoFar {
     fn add(&mut self, data: &[u8], budgets: &Budgets) -> Room {
         let kept = data.len().min(budgets.response_kept_bytes.saturating_sub(self.kept.len()));
-        // Copied: a slice would hold the connection's whole read buffer for as long as the excerpt lives.
+        // Copied: a slice would hold the connection's whole read buffer for as long as the excerpt lives. Exactly, since most
+        // bodies come in one piece.
+        self.kept.reserve_exact(kept);
         self.kept.extend_from_slice(&data[..kept]);
         self.bytes += data.len() as u64;
         self.pieces += 1;
@@ -279,16 +279,61 @@ fn message(method: &Method, target: &Target, headers: HeaderMap, body: &Bytes) -
 }
 
 fn head_text(headers: &HeaderMap) -> Bytes {
-    let length: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 3).sum();
+    let length = headers.iter().map(|(name, value)| line_length(name, value)).sum::<usize>();
     let mut text = Vec::with_capacity(length.min(HEAD_KEPT_BYTES));
     for (name, value) in headers {
-        if text.len() + name.as_str().len() + value.len() + 3 > HEAD_KEPT_BYTES {
+        if text.len() + line_length(name, value) > HEAD_KEPT_BYTES {
             break;
         }
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(b": ");
-        text.extend_from_slice(value.as_bytes());
-        text.push(b'\n');
+        write_line(&mut text, name, value);
     }
     Bytes::from(text)
+}
+
+fn line_length(name: &HeaderName, value: &HeaderValue) -> usize {
+    name.as_str().len() + ": ".len() + value.len() + "\n".len()
+}
+
+fn write_line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    text.extend_from_slice(name.as_str().as_bytes());
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.push(b'\n');
+}
+
+/// Writes the headers of a request into its socket's scratch buffer. A copy of the map would cost an allocation per header, and
+/// only a socket that turns out dead has a use for it.
+fn remember(headers: &HeaderMap, scratch: &mut Vec<u8>) {
+    scratch.clear();
+    for (name, value) in headers {
+        write_line(scratch, name, value);
+    }
+}
+
+fn remembered(scratch: &[u8]) -> HeaderMap {
+    scratch.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse_line).collect()
+}
+
+fn parse_line(line: &[u8]) -> (HeaderName, HeaderValue) {
+    let colon = line.iter().position(|byte| *byte == b':').expect("because a colon was written");
+    let name = HeaderName::from_bytes(&line[..colon]).expect("because it was a name");
+    let value = HeaderValue::from_bytes(&line[colon + 2..]).expect("because it was a value");
+    (name, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_survive_being_remembered() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("x-a", "1"), ("x-a", ""), ("x-colon", "a: b:c"), ("x-space", " ")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers.append("x-raw", HeaderValue::from_bytes(b"\xff\t\x80").expect("obs-text"));
+        let mut scratch = b"of the request before".to_vec();
+        remember(&headers, &mut scratch);
+        assert_eq!(remembered(&scratch), headers);
+    }
 }
