@@ -72,8 +72,9 @@ impl Control {
             before: act.before,
             after: act.after,
         };
+        let mut ids = self.0.audit_ids.lock().expect("because no holder of this lock panics");
         AuditRow {
-            id: AuditId::new(at, self.random()),
+            id: AuditId::from_uuid(ids.next(at, self.random())),
             tenant: tenant.map(|tenant| tenant.id),
             at,
             actor: actor.name(),

@@ -22,8 +22,9 @@ mod settings;
 mod tenants;
 mod webhooks;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use postrider_domain::id::RisingIds;
 use postrider_domain::random::Random;
 use postrider_domain::time::Timestamp;
 use postrider_store::Store;
@@ -60,6 +61,8 @@ struct Inner {
     installation: Installation,
     /// One change at a time: it is decided on what the catalogue holds, which must be what the store holds.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Of audit rows: what was done later reads later, also within a millisecond.
+    audit_ids: Mutex<RisingIds>,
     key_uses: keys::Uses,
     /// There is a job to work on, or a key's use to remember.
     work: Notify,
@@ -71,6 +74,7 @@ impl Control {
             outbound,
             installation,
             turn: Arc::default(),
+            audit_ids: Mutex::default(),
             key_uses: keys::Uses::default(),
             work: Notify::new(),
         }))

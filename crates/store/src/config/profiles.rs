@@ -39,14 +39,13 @@ impl Store {
 }
 
 pub(super) async fn put(tx: &mut WriteTx, row: &ProfileRow) -> Result<(), StoreError> {
+    const NEWEST: &str = "SELECT MAX(created_ms) AS newest FROM profile WHERE name = $1";
     const SQL: &str = "INSERT INTO profile (name, version, source, builtin, created_ms) VALUES ($1, $2, $3, $4, $5) \
          ON CONFLICT (name, version) DO UPDATE SET builtin = excluded.builtin, created_ms = excluded.created_ms";
-    let values = [
-        (&row.name).into(),
-        (&row.version).into(),
-        (&row.source).into(),
-        row.builtin.into(),
-        row.current_since.into(),
-    ];
+    // The newest is the one in use, also when the clock stood still or was set back.
+    let newest: Option<i64> = tx.one(NEWEST, &[(&row.name).into()]).await?.get("newest")?;
+    let since = row.current_since.unix_ms().max(newest.map_or(i64::MIN, |newest| newest.saturating_add(1)));
+    let values =
+        [(&row.name).into(), (&row.version).into(), (&row.source).into(), row.builtin.into(), since.into()];
     tx.execute(SQL, &values).await.map(drop)
 }
