@@ -81,7 +81,7 @@ pub struct Egress {
 }
 
 impl Egress {
-    /// Reads the system's root certificates. To be called within a runtime, in which the resolver asks its questions.
+    /// Reads the system's root certificates.
     pub fn new(config: EgressConfig) -> Result<Self, EgressError> {
         let tls = tls::client_config(&config.extra_roots_pem)?;
         let connector = Connector::new(config.policy, config.resolver, tls, &config.budgets);

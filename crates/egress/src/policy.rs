@@ -141,7 +141,7 @@ impl Policy {
     ///
     /// A name that the rules on names forbid needs an address in a listed range, or to be listed itself.
     pub fn permits(&self, address: IpAddr, host: &str) -> bool {
-        let name = host.trim_end_matches('.');
+        let name = host.trim_end_matches('.').trim_start_matches('[').trim_end_matches(']');
         if self.allow.lists_name(name) || self.allow.lists_address(address) {
             return true;
         }

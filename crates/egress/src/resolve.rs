@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::Name;
 
@@ -46,16 +46,33 @@ const ANSWERS_MAX: u64 = 4096;
 const QUESTION_TIMEOUT: Duration = Duration::from_millis(1400);
 
 impl SystemResolver {
-    /// Without readable system configuration it asks 127.0.0.1, as the C library does.
+    /// The system's name servers. Without readable configuration it asks 127.0.0.1, as the C library does.
     pub fn new() -> Result<Self, ResolveError> {
         let servers = match hickory_resolver::system_conf::read_system_conf() {
             Ok((config, _)) if !config.name_servers().is_empty() => config.name_servers().to_vec(),
             Ok(_) | Err(_) => vec![NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST))],
         };
+        Self::of(servers)
+    }
+
+    /// These name servers, by UDP and TCP.
+    pub fn asking(servers: &[SocketAddr]) -> Result<Self, ResolveError> {
+        let servers = servers.iter().map(|server| {
+            let mut config = NameServerConfig::udp_and_tcp(server.ip());
+            for connection in &mut config.connections {
+                connection.port = server.port();
+            }
+            config
+        });
+        Self::of(servers.collect())
+    }
+
+    fn of(servers: Vec<NameServerConfig>) -> Result<Self, ResolveError> {
         let config = ResolverConfig::from_parts(None, Vec::new(), servers);
         let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
         let options = builder.options_mut();
         options.use_hosts_file = ResolveHosts::Never;
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         options.timeout = QUESTION_TIMEOUT;
         options.attempts = 2;
         options.cache_size = ANSWERS_MAX;
