@@ -1,0 +1,164 @@
+//! A caller of our own HTTP API, for the commands that talk to a running server.
+//!
+//! It goes through egress like every outbound request of the product, with a policy that opens exactly the server's host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use postrider_domain::limits;
+use postrider_egress::{
+    AllowList, BodyEnd, Budgets, Egress, EgressConfig, Policy, ReadBody, Request, Reuse, SystemResolver,
+    Target,
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::complaint::Complaint;
+
+/// Answers of the API are pages of at most 100 items; the largest is the OpenAPI document.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(crate) struct Client {
+    egress: Egress,
+    server: String,
+    key: SecretString,
+}
+
+/// What the server answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// `Null` when the body is not JSON.
+    pub(crate) body: Value,
+}
+
+impl Client {
+    /// `server` is the base URL of a running server.
+    pub(crate) fn new(server: &str, key: SecretString) -> Result<Self, Complaint> {
+        let host = server
+            .parse::<http::Uri>()
+            .ok()
+            .and_then(|uri| uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()))
+            .ok_or_else(|| {
+                Complaint::new(
+                    format!("the server's address \"{server}\" cannot be used"),
+                    "it is not a URL",
+                    "write it like http://127.0.0.1:8080",
+                )
+            })?;
+        let unusable = |why: String| {
+            Complaint::new(
+                "the client for the server's API could not be made",
+                why,
+                "run `postrider doctor`, which looks at names and certificates",
+            )
+        };
+        // `localhost` is open by its addresses, every other host by its own name or address.
+        let opened =
+            if host == "localhost" { vec!["127.0.0.1".to_owned(), "::1".to_owned()] } else { vec![host] };
+        let allow = AllowList::parse(&opened).map_err(|error| unusable(error.to_string()))?;
+        let egress = Egress::new(EgressConfig {
+            policy: Policy::new(allow),
+            budgets: Budgets {
+                dns: limits::DNS_TIMEOUT,
+                connect: limits::CONNECT_TIMEOUT,
+                tls: limits::TLS_TIMEOUT,
+                response_read_bytes: ANSWER_BYTES_MAX,
+                response_kept_bytes: ANSWER_BYTES_MAX,
+                response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
+                response_headers_max: limits::RESPONSE_HEADERS_MAX,
+                socket_age: limits::SOCKET_AGE_MAX,
+                idle_per_origin_max: 1,
+                idle_total_max: 1,
+            },
+            resolver: Arc::new(SystemResolver::new().map_err(|error| unusable(error.to_string()))?),
+            extra_roots_pem: Vec::new(),
+        })
+        .map_err(|error| unusable(error.to_string()))?;
+        Ok(Self { egress, server: server.trim_end_matches('/').to_owned(), key })
+    }
+
+    /// One request. `path` begins with a slash; `tenant` is whom an operator acts for.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        tenant: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Answer, Complaint> {
+        let url = format!("{}{path}", self.server);
+        let failed = |why: String| {
+            Complaint::new(
+                format!("{method} {url} did not work"),
+                why,
+                "check that the server runs and that its address is right (--server)",
+            )
+        };
+        let target = Target::parse(&url, self.egress.policy())
+            .map_err(|refusal| failed(refusal.detail().to_owned()))?;
+        let request = Request {
+            method: method.clone(),
+            target,
+            headers: self.headers(tenant, body.is_some()).map_err(failed)?,
+            body: body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())),
+            timeout: TIMEOUT,
+            partition: [0; 16],
+            reuse: Reuse::Any,
+            body_rule: ReadBody::ToTheEnd,
+        };
+        let response = self.egress.send(request).await.result.map_err(|failure| failed(failure.detail))?;
+        if response.body_end != BodyEnd::Complete {
+            return Err(failed("the answer broke off".to_owned()));
+        }
+        Ok(Answer {
+            status: response.status,
+            body: serde_json::from_slice(&response.body).unwrap_or(Value::Null),
+        })
+    }
+
+    /// The same, where anything but a 2xx is an error.
+    pub(crate) async fn expect(
+        &self,
+        method: Method,
+        path: &str,
+        tenant: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Value, Complaint> {
+        let shown = format!("{method} {path}");
+        let answer = self.call(method, path, tenant, body).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.body);
+        }
+        let detail = answer.body["detail"].as_str().unwrap_or("the server gave no reason");
+        let code = answer.body["code"].as_str().unwrap_or("no code");
+        Err(Complaint::new(
+            format!("the server refused {shown}: {} {code}", answer.status),
+            detail,
+            match answer.status {
+                401 | 403 => {
+                    "check the key in POSTRIDER_OPERATOR_KEY; `postrider key new-operator` makes a new one"
+                }
+                _ => "correct what the reason names",
+            },
+        ))
+    }
+
+    fn headers(&self, tenant: Option<&str>, has_body: bool) -> Result<HeaderMap, String> {
+        let mut headers = HeaderMap::new();
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.key.expose_secret()))
+            .map_err(|_| "the key has characters that no header can carry".to_owned())?;
+        bearer.set_sensitive(true);
+        headers.insert(http::header::AUTHORIZATION, bearer);
+        if let Some(tenant) = tenant {
+            let value = HeaderValue::try_from(tenant)
+                .map_err(|_| "the tenant's id has characters that no header can carry".to_owned())?;
+            headers.insert(HeaderName::from_static("postrider-tenant"), value);
+        }
+        if has_body {
+            headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        Ok(headers)
+    }
+}

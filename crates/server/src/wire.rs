@@ -1,0 +1,242 @@
+//! Where the parts are put together, and taken apart again. The only place that knows all of them.
+//!
+//! Start: store, egress, engine, listener. Stop: listener, engine, store, so that nothing is accepted that could not be
+//! finished, and nothing is finished that could not be written.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_domain::limits;
+use postrider_domain::random::Random;
+use postrider_domain::time::Clock;
+use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_engine::control::{Actor, Created, Installation, NewKey, Role};
+use postrider_engine::outbound::lanes::LaneLimits;
+use postrider_engine::{Engine, Parts};
+use postrider_store::{MasterKey, OpenOptions, Store, StoreError};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::complaint::Complaint;
+use crate::config::{Config, Synchronous};
+use crate::os::{OsRandom, SystemClock};
+
+/// The store's files in the data folder, for the commands that look at them from outside.
+pub(crate) const DATABASE_FILE: &str = "postrider.db";
+pub(crate) const LOCK_FILE: &str = "lock";
+pub(crate) const MASTER_KEY_FILE: &str = "master.key";
+
+/// Idle sockets kept for an origin of a tenant: what one webhook has in flight under load.
+const IDLE_PER_ORIGIN_MAX: usize = 64;
+
+/// A server that listens and delivers.
+pub(crate) struct Running {
+    engine: Engine,
+    address: SocketAddr,
+    public_url: String,
+    /// Made at this start, because there was none: to be shown now and never again.
+    new_operator_key: Option<SecretString>,
+    stop_listening: oneshot::Sender<()>,
+    listening: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    pub(crate) fn take_new_operator_key(&mut self) -> Option<SecretString> {
+        self.new_operator_key.take()
+    }
+
+    /// Ends well: requests under way are answered, attempts under way end or are handed back, all results are written.
+    pub(crate) async fn stop(self) {
+        // The listener may have ended by itself; then there is nobody to tell.
+        let _ = self.stop_listening.send(());
+        if let Err(error) = self.listening.await {
+            tracing::error!(%error, "serve.listener_failed");
+        }
+        self.engine.stop(limits::STOP_GRACE).await;
+        self.engine.store().close().await;
+        tracing::info!("serve.stopped");
+    }
+}
+
+/// Starts everything that `config` describes.
+pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
+    // The listener first: a taken port is the most common mistake, and this way nothing was started yet.
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
+        Complaint::new(
+            format!("{} cannot be listened on", config.listen),
+            error.to_string(),
+            "stop the program that has it, or choose another address with --listen; port 0 takes a free one",
+        )
+    })?;
+    let address = listener.local_addr().map_err(|error| {
+        Complaint::new("the listener has no address", error.to_string(), "run `postrider doctor`")
+    })?;
+    let engine = engine(config, LaneLimits::default()).await?;
+    let new_operator_key =
+        engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
+
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let router =
+        postrider_api::router(engine.clone(), postrider_api::Options { public_url: public_url.clone() });
+    let (stop_listening, told_to_stop) = oneshot::channel();
+    let listening = tokio::spawn(postrider_api::serve(listener, router, async {
+        // A dropped sender means the same as a message: nobody is left who wants it to run.
+        let _ = told_to_stop.await;
+    }));
+    tracing::info!(%address, data = %config.data.display(), "serve.started");
+    Ok(Running { engine, address, public_url, new_operator_key, stop_listening, listening })
+}
+
+/// Adds an operator key to the data folder of a stopped server.
+pub(crate) async fn new_operator_key(config: &Config) -> Result<SecretString, Complaint> {
+    // Without a slot it sends nothing: this is no server, and the next one will find all that is due.
+    let engine = engine(config, LaneLimits { in_all: 0, ..LaneLimits::default() }).await?;
+    let new = NewKey {
+        role: Role::Operator,
+        tenant: None,
+        name: "made by `postrider key new-operator`".to_owned(),
+    };
+    let created = engine.control().key_create(&Actor::postrider(), new, None).await.map_err(not_started);
+    engine.stop(Duration::ZERO).await;
+    engine.store().close().await;
+    match created? {
+        Created::Fresh(created) => Ok(created.key),
+        Created::Replayed(_) => unreachable!("because there was no idempotency key"),
+    }
+}
+
+/// What somebody who runs with this configuration should know: what was seen, and what to do.
+pub(crate) fn exposure_warning(config: &Config) -> Option<(String, &'static str)> {
+    if config.listen.ip().is_loopback() || config.require_https {
+        return None;
+    }
+    Some((
+        format!("listens on {}, beyond this machine, and webhooks may have http:// URLs", config.listen),
+        "set require_https = true, so that payloads and signatures do not travel in the open",
+    ))
+}
+
+/// Store and egress with an engine on them.
+async fn engine(config: &Config, lanes: LaneLimits) -> Result<Engine, Complaint> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let random: Arc<dyn Random> = Arc::new(OsRandom);
+    let store = open_store(config, clock.as_ref(), random.clone()).await?;
+    Engine::start(Parts {
+        store,
+        egress: Arc::new(egress(config)?),
+        clock,
+        random,
+        installation: Installation { require_https: config.require_https },
+        lanes,
+    })
+    .await
+    .map_err(not_started)
+}
+
+async fn open_store(config: &Config, clock: &dyn Clock, random: Arc<dyn Random>) -> Result<Store, Complaint> {
+    let mut options = OpenOptions::new(&config.data, random, clock.now());
+    options.master_key = config.master_key_bytes().map(|bytes| MasterKey::new(Box::new(bytes)));
+    options.synchronous = match config.synchronous {
+        Synchronous::Full => postrider_store::Synchronous::Full,
+        Synchronous::Normal => postrider_store::Synchronous::Normal,
+        Synchronous::Off => postrider_store::Synchronous::Off,
+    };
+    options.unsafe_allowed = config.allow_unsafe_sync;
+    Store::open(options).await.map_err(|error| store_not_opened(&config.data, &error))
+}
+
+fn store_not_opened(folder: &Path, error: &StoreError) -> Complaint {
+    let remedy = match error {
+        StoreError::InUse(_) => "stop the other process, or give this one another folder with --data",
+        StoreError::MasterKey(_) => {
+            "give the key that the store was made with, in POSTRIDER_MASTER_KEY or as master.key in the folder"
+        }
+        StoreError::Migration(_) => {
+            "run the version of Postrider that this folder was last used with, or a newer one"
+        }
+        StoreError::Unsafe(_) => {
+            "remove the setting synchronous, or set allow_unsafe_sync when the data may be lost"
+        }
+        StoreError::Corrupt(_) => "restore the folder from a backup",
+        _ => {
+            "run `postrider doctor` with the same settings: it looks at the folder, the disk and the permissions"
+        }
+    };
+    Complaint::new(
+        format!("the store in {} could not be opened", folder.display()),
+        error.to_string(),
+        remedy,
+    )
+}
+
+fn egress(config: &Config) -> Result<Egress, Complaint> {
+    let allow = AllowList::parse(&config.egress_allow).map_err(|error| {
+        Complaint::new(
+            "egress_allow cannot be used",
+            error.to_string(),
+            "list ranges like 10.1.0.0/16 and names like hooks.internal, with commas between them",
+        )
+    })?;
+    let resolver = SystemResolver::new().map_err(|error| {
+        Complaint::new(
+            "names cannot be resolved on this machine",
+            error.to_string(),
+            "name a name server in /etc/resolv.conf",
+        )
+    })?;
+    let extra_roots_pem = match &config.ca_file {
+        None => Vec::new(),
+        Some(path) => std::fs::read(path).map_err(|error| {
+            Complaint::new(
+                format!("ca_file {} cannot be read", path.display()),
+                error.to_string(),
+                "check the path and its permissions",
+            )
+        })?,
+    };
+    Egress::new(EgressConfig {
+        policy: Policy::new(allow),
+        budgets: Budgets {
+            dns: limits::DNS_TIMEOUT,
+            connect: limits::CONNECT_TIMEOUT,
+            tls: limits::TLS_TIMEOUT,
+            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
+            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
+            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
+            response_headers_max: limits::RESPONSE_HEADERS_MAX,
+            socket_age: limits::SOCKET_AGE_MAX,
+            idle_per_origin_max: IDLE_PER_ORIGIN_MAX,
+            // As many as can be in flight: a kept socket is one that was in use a moment ago.
+            idle_total_max: limits::IN_FLIGHT_MAX,
+        },
+        resolver: Arc::new(resolver),
+        extra_roots_pem,
+    })
+    .map_err(|error| {
+        Complaint::new(
+            "the outbound client could not be made",
+            error.to_string(),
+            "check that ca_file holds certificates in PEM form",
+        )
+    })
+}
+
+fn not_started(error: impl std::fmt::Display) -> Complaint {
+    Complaint::new(
+        "the server could not start",
+        error.to_string(),
+        "run `postrider doctor` with the same settings",
+    )
+}
