@@ -11,7 +11,8 @@ use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, StatusCode};
 
 use postrider_domain::id::TenantId;
 use postrider_domain::limits::BODY_BYTES_MAX;
@@ -124,7 +125,11 @@ impl Endpoint {
             Ok(call) => (self.handle)(call).await,
             Err(refusal) => Err(refusal),
         };
-        let response = answer.unwrap_or_else(IntoResponse::into_response);
+        let mut response = answer.unwrap_or_else(IntoResponse::into_response);
+        if let Access::Roles(..) = self.access {
+            // Some answers show a secret, once: none may stay in a cache on the way.
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         tracing::debug!(
             method = self.method.as_str(),
             route = self.path,
@@ -245,7 +250,7 @@ pub(crate) fn answer(status: StatusCode, body: &impl serde::Serialize) -> Answer
 
 /// JSON that was written before.
 pub(crate) fn answer_bytes(status: StatusCode, body: impl Into<Bytes>) -> Answer {
-    let json = (http::header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok((status, [json], body.into()).into_response())
 }
 
@@ -264,7 +269,7 @@ pub(crate) fn answer_created<T>(
 /// A stored answer, and a header that says so.
 pub(crate) fn answer_replayed(status: StatusCode, stored: Vec<u8>) -> Answer {
     let mut response = answer_bytes(status, stored)?;
-    response.headers_mut().insert("idempotency-replayed", http::HeaderValue::from_static("true"));
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     Ok(response)
 }
 

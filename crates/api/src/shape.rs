@@ -258,12 +258,12 @@ pub(crate) fn join(at: &str, name: &str) -> String {
     if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
 }
 
-/// The known name that was probably meant: at most a third of its letters away, and at least one.
+/// The known name that was probably meant: two slips away, or a third of its letters, but not all of them.
 pub(crate) fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     known
         .iter()
         .map(|name| (distance(&given.to_ascii_lowercase(), &name.to_ascii_lowercase()), *name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
+        .filter(|(distance, name)| *distance <= (name.len() / 3).max(2) && *distance < name.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }

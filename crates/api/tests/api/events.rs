@@ -23,7 +23,7 @@ async fn an_accepted_event_is_delivered_and_tells_its_fate() {
     assert_eq!(accepted["matched"], 1);
     assert_eq!(accepted["type"], "order.created");
     let received = receiver.wait_for(1).await;
-    assert_eq!(received[0].target, "/in");
+    assert_eq!(received[0].path, "/in");
 
     let path = format!("/v1/events/{}", accepted["id"].as_str().expect("an id"));
     let event = world.operator(Method::GET, &path, "acme").send().await.expect_status(200);

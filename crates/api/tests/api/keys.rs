@@ -16,6 +16,7 @@ async fn a_key_is_shown_once_works_until_it_is_revoked_and_stays_in_the_list() {
     assert!(id.starts_with("key_") && key.len() >= 32);
     let ask = || world.ask(Method::GET, "/v1/tenants/acme").header("X-API-Key", &key);
     ask().send().await.expect_status(200);
+    world.engine.control().key_uses_write().await.expect("uses are written");
     let list = world.operator(Method::GET, "/v1/keys", "acme").send().await.expect_status(200);
     assert!(!list.text.contains(&key), "{}", list.text);
     assert_eq!(list.json["data"].as_array().map(Vec::len), Some(1));

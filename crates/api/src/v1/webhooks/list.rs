@@ -25,10 +25,9 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(call: Call) -> Answer {
     let page = Page::from_query("webhooks", &call.tenant_bytes(), &call.query)?;
-    let newest_first = call.tenant().webhooks.iter().rev();
-    let rows: Vec<_> = newest_first
-        .filter(|webhook| page.after.is_none_or(|after| *webhook.id.as_bytes() < after))
-        .take(page.rows())
-        .collect();
+    let mut rows: Vec<_> = call.tenant().webhooks.iter().collect();
+    rows.retain(|webhook| page.after.is_none_or(|after| *webhook.id.as_bytes() < after));
+    rows.sort_by_key(|webhook| std::cmp::Reverse(webhook.id));
+    rows.truncate(page.rows());
     Ok(page.answer(rows, |webhook| *webhook.id.as_bytes(), |webhook| View::of(webhook)))
 }
