@@ -74,31 +74,38 @@ impl Control {
     /// Works off jobs and writes the uses of keys, for as long as the process lives. Dropping it loses nothing but the last
     /// minute of key uses: a job goes on with its next batch after the restart.
     pub async fn run_jobs(self) {
+        let mut uses_due: Option<Timestamp> = None;
         loop {
-            let worked = match self.jobs_step().await {
-                Ok(worked) => worked,
+            match self.jobs_step().await {
+                Ok(true) => {}
+                Ok(false) => self.idle(uses_due).await,
                 Err(error) => {
                     tracing::error!(%error, "jobs.wait");
                     let again = self.now().plus(STORE_RETRY);
                     self.0.outbound.clock.sleep_until(again).await;
-                    continue;
+                }
+            }
+            uses_due = match uses_due {
+                None => self.has_key_uses().then(|| self.now().plus(USE_STEP)),
+                Some(due) if self.now() < due => Some(due),
+                Some(_) => {
+                    if let Err(error) = self.key_uses_write().await {
+                        tracing::warn!(%error, "key_uses.not_written");
+                    }
+                    None
                 }
             };
-            if worked {
-                continue;
-            }
-            if !self.has_key_uses() {
-                self.0.work.notified().await;
-                continue;
-            }
-            let write_at = self.now().plus(USE_STEP);
-            tokio::select! {
+        }
+    }
+
+    /// Waits for a job, for the first key that is used, or until the uses of keys are to be written.
+    async fn idle(&self, uses_due: Option<Timestamp>) {
+        match uses_due {
+            None => self.0.work.notified().await,
+            Some(due) => tokio::select! {
                 () = self.0.work.notified() => {}
-                () = self.0.outbound.clock.sleep_until(write_at) => {}
-            }
-            if let Err(error) = self.key_uses_write().await {
-                tracing::warn!(%error, "key_uses.not_written");
-            }
+                () = self.0.outbound.clock.sleep_until(due) => {}
+            },
         }
     }
 

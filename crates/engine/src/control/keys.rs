@@ -65,11 +65,12 @@ pub(super) const USE_STEP: Duration = Duration::from_secs(60);
 
 /// When keys were last used, until it is written. Bounded by the number of keys: only known ones come here.
 #[derive(Default)]
-pub(super) struct Uses(Mutex<HashMap<KeyId, Use>>);
+pub(super) struct Uses(Mutex<Noted>);
 
-struct Use {
-    noted: Timestamp,
-    written: bool,
+#[derive(Default)]
+struct Noted {
+    last: HashMap<KeyId, Timestamp>,
+    unwritten: Vec<KeyId>,
 }
 
 const POISON: &str = "because no holder of this lock panics";
@@ -211,31 +212,36 @@ impl Control {
     /// most once a minute and key.
     pub fn key_used(&self, key: KeyId) {
         let now = self.now();
-        let mut uses = self.0.key_uses.0.lock().expect(POISON);
-        match uses.get_mut(&key) {
-            Some(known) if now.since(known.noted) < USE_STEP => return,
-            Some(known) => *known = Use { noted: now, written: false },
-            None => drop(uses.insert(key, Use { noted: now, written: false })),
+        let mut noted = self.0.key_uses.0.lock().expect(POISON);
+        if noted.last.get(&key).is_some_and(|last| now.since(*last) < USE_STEP) {
+            return;
         }
-        drop(uses);
-        self.0.work.notify_one();
+        noted.last.insert(key, now);
+        noted.unwritten.push(key);
+        let first = noted.unwritten.len() == 1;
+        drop(noted);
+        if first {
+            self.0.work.notify_one();
+        }
     }
 
     /// Writes the uses that were noted since the last time.
     pub async fn key_uses_write(&self) -> Result<(), EngineError> {
         let mut fresh = Vec::new();
-        for (key, noted) in self.0.key_uses.0.lock().expect(POISON).iter_mut() {
-            if !noted.written {
-                noted.written = true;
-                fresh.push((*key, noted.noted));
+        {
+            let mut noted = self.0.key_uses.0.lock().expect(POISON);
+            for key in std::mem::take(&mut noted.unwritten) {
+                if let Some(last) = noted.last.get(&key) {
+                    fresh.push((key, *last));
+                }
             }
         }
-        // What is lost to a failing store is noted again with the key's next use.
+        // What is lost to a failing store is noted again with the key's next use after a minute.
         Ok(self.store().keys_used(&fresh).await?)
     }
 
     pub(super) fn has_key_uses(&self) -> bool {
-        self.0.key_uses.0.lock().expect(POISON).values().any(|noted| !noted.written)
+        !self.0.key_uses.0.lock().expect(POISON).unwritten.is_empty()
     }
 
     fn key_text(&self) -> SecretString {

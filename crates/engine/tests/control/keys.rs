@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use postrider_domain::id::{KeyId, TenantId};
 use postrider_domain::problem::Code;
+use postrider_domain::time::Clock;
 use postrider_engine::control::{KeyCreated, NewKey, Repeatable, Role};
 use postrider_engine::outbound::catalogue::ApiKey;
 use secrecy::{ExposeSecret, SecretString};
@@ -131,7 +132,7 @@ async fn a_keys_use_is_written_at_most_once_a_minute() {
     let house = House::new().await;
     let made = fresh(house.control.key_create(&OPERATOR, key(Role::Publisher, None), None).await);
     let last_used = async || house.control.keys(None, None, 1).await.expect("keys")[0].last_used;
-    let first = postrider_domain::time::Clock::now(&*house.clock);
+    let first = Clock::now(&*house.clock);
     house.control.key_used(made.id);
     assert_eq!(last_used().await, None);
     house.control.key_uses_write().await.expect("a write");
@@ -144,4 +145,33 @@ async fn a_keys_use_is_written_at_most_once_a_minute() {
     house.control.key_used(made.id);
     house.control.key_uses_write().await.expect("a write");
     assert_eq!(last_used().await, Some(first.plus(Duration::from_secs(60))));
+}
+
+#[tokio::test]
+async fn the_uses_of_keys_are_written_together_after_a_minute() {
+    let house = House::new().await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(fresh(house.control.key_create(&OPERATOR, key(Role::Publisher, None), None).await).id);
+    }
+    let running = tokio::spawn(house.control.clone().run_jobs());
+    let start = Clock::now(&*house.clock);
+    house.control.key_used(ids[0]);
+    // It sleeps until the uses are due: nothing is written before.
+    assert_eq!(house.clock.sleeper().await, start.plus(Duration::from_secs(60)));
+    house.clock.advance(Duration::from_secs(30));
+    house.control.key_used(ids[1]);
+    house.control.key_used(ids[2]);
+    let used = async || {
+        let listed = house.control.keys(None, None, 10).await.expect("keys");
+        listed.iter().filter(|key| key.last_used.is_some()).count()
+    };
+    assert_eq!(used().await, 0);
+    house.clock.advance(Duration::from_secs(30));
+    while used().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(used().await, 3);
+    running.abort();
+    assert!(running.await.is_err_and(|ended| ended.is_cancelled()));
 }

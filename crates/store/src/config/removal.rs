@@ -1,4 +1,5 @@
-//! Removing everything of a tenant, a bounded batch at a time. The audit stays.
+//! Removing everything of a tenant, a bounded batch at a time. The audit stays, and so
+//! do answers kept for idempotency keys, which know no tenant and go after a day.
 
 use postrider_domain::id::TenantId;
 
@@ -16,7 +17,7 @@ pub struct Removed {
 /// Each deletes at most `$2` rows of tenant `$1`, by the table's key. Deliveries go before their attempts and events, so that
 /// a result that is still on its way finds no delivery and leaves nothing; the tenant's row goes last, so that a removal
 /// that was cut short is found again.
-const STATEMENTS: [&str; 14] = [
+const STATEMENTS: [&str; 13] = [
     "DELETE FROM delivery WHERE tenant_id = $1 AND id IN (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
     "DELETE FROM attempt WHERE tenant_id = $1 AND (delivery_id, number) IN \
      (SELECT delivery_id, number FROM attempt WHERE tenant_id = $1 ORDER BY delivery_id, number LIMIT $2)",
@@ -33,7 +34,6 @@ const STATEMENTS: [&str; 14] = [
     "DELETE FROM event_type WHERE tenant_id = $1 AND type IN \
      (SELECT type FROM event_type WHERE tenant_id = $1 ORDER BY type LIMIT $2)",
     "DELETE FROM api_key WHERE tenant_id = $1 AND id IN (SELECT id FROM api_key WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
-    "DELETE FROM idempotency WHERE scope = $1 AND key IN (SELECT key FROM idempotency WHERE scope = $1 ORDER BY key LIMIT $2)",
     "DELETE FROM job WHERE tenant_id = $1 AND id IN (SELECT id FROM job WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
     "DELETE FROM tenant_version WHERE tenant_id = $1 AND version IN \
      (SELECT version FROM tenant_version WHERE tenant_id = $1 ORDER BY version LIMIT $2)",
