@@ -265,3 +265,20 @@ CREATE TABLE webhook_hour (
   over_10s      INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, webhook_id, hour_ms)
 ) STRICT, WITHOUT ROWID;
+
+-- What the planner is told about the shape of the tables that grow: an old installation of a hundred tenants with a
+-- backlog. Without it, it takes all rows of a tenant to be ten and walks a tenant's whole history by the primary key where
+-- a partial index holds the few rows that are asked for. Each row: rows in all, then how many share the first column of
+-- the index, the first two, and so on.
+ANALYZE;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+  ('delivery', 'delivery', '10000000 100000 1'),
+  ('delivery', 'delivery_webhook', '10000000 100000 10000 1'),
+  ('delivery', 'delivery_replay', '10000 1000 2 1'),
+  ('delivery', 'delivery_due', '100000 10000 1000 2 2 1'),
+  ('delivery', 'delivery_sending', '500 10 2 2 1'),
+  ('delivery', 'delivery_failed', '100000 1000 1 1'),
+  ('event', 'event_id', '10000000 100000 1'),
+  ('event', 'event_external', '10000000 100000 1'),
+  ('attempt', 'attempt_id', '10000000 100000 2 1');
+ANALYZE sqlite_schema;

@@ -14,6 +14,8 @@ pub mod history;
 mod hot;
 mod migrate;
 mod open;
+#[cfg(test)]
+mod plans;
 mod seal;
 pub mod work;
 mod writer;

@@ -121,7 +121,7 @@ pub(crate) fn master_key(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_new_store => {
             let mut key = Box::new([0; 32]);
             random.fill(&mut *key);
-            write_key(&path, &*key).map_err(|error| {
+            write_key(&path, &key).map_err(|error| {
                 StoreError::MasterKey(format!("{} cannot be written: {error}.", path.display()))
             })?;
             Ok(SecretBox::new(key))

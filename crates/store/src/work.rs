@@ -176,8 +176,11 @@ pub struct NewIdempotency {
     /// SHA-256 of what was asked: the same key with another one is refused.
     pub fingerprint: [u8; 32],
     /// Makes the answer that is kept, from what became of each event. May be called more than once; must not block.
-    pub answer: Box<dyn Fn(&[EventOutcome]) -> Vec<u8> + Send>,
+    pub answer: AnswerOf,
 }
+
+/// From what became of each event of a commit, the answer that its publisher gets.
+pub type AnswerOf = Box<dyn Fn(&[EventOutcome]) -> Vec<u8> + Send>;
 
 /// A job's progress.
 pub struct JobMark {

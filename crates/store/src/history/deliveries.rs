@@ -86,7 +86,8 @@ impl Store {
 
     /// At most `rows` of a tenant's deliveries, newest first.
     ///
-    /// Indexes: the primary key, `delivery_webhook` or `delivery_failed`, each walked in its order; by type, or by a rare
+    /// Indexes: the primary key, `delivery_webhook` or `delivery_failed`, each walked in its order; `delivery_due` and
+    /// `delivery_sending`, read whole for the tenant and sorted; by type, or by a rare
     /// final state, rows that do not match are read and dropped on the way.
     pub async fn delivery_list(
         &self,
@@ -109,14 +110,9 @@ impl Store {
         first[FIRST_DELIVERY_SHARED_BYTES..].fill(0);
         let mut last = first;
         last[FIRST_DELIVERY_SHARED_BYTES..].fill(0xff);
-        let firsts = format!(
-            "{COLUMNS} WHERE d.tenant_id = $1 AND d.id BETWEEN $3 AND $4 AND d.event_id = $2 AND d.kind <> 2 ORDER BY d.id"
-        );
         let values = [tenant.into(), event.into(), Value::Id(Some(first)), Value::Id(Some(last))];
-        let mut rows = self.read().all(firsts, &values).await?;
-        let replays =
-            format!("{COLUMNS} WHERE d.tenant_id = $1 AND d.event_id = $2 AND d.kind = 2 ORDER BY d.id");
-        rows.extend(self.read().all(replays, &[tenant.into(), event.into()]).await?);
+        let mut rows = self.read().all(firsts(), &values).await?;
+        rows.extend(self.read().all(replays(), &[tenant.into(), event.into()]).await?);
         rows.iter().map(read).collect()
     }
 
@@ -139,8 +135,24 @@ impl Store {
     }
 }
 
+fn firsts() -> String {
+    format!(
+        "{COLUMNS} WHERE d.tenant_id = $1 AND d.id BETWEEN $3 AND $4 AND d.event_id = $2 AND d.kind <> 2 ORDER BY d.id"
+    )
+}
+
+fn replays() -> String {
+    format!("{COLUMNS} WHERE d.tenant_id = $1 AND d.event_id = $2 AND d.kind = 2 ORDER BY d.id")
+}
+
 fn list(tenant: TenantId, filter: &DeliveryFilter, rows: usize) -> (String, Vec<Value<'_>>) {
     let mut select = Select::new(COLUMNS, "d.tenant_id =", tenant.into());
+    // What is open is found by its state and then sorted: it is little beside a tenant's history, which the planner would
+    // otherwise walk in the order of the key until it has met enough of it. So the id is put as no key has it.
+    let id = match filter.state {
+        Some(state) if !state.is_final() => "CASE WHEN d.state < 2 THEN d.id END",
+        _ => "d.id",
+    };
     if let Some(webhook) = filter.webhook {
         select.and("d.webhook_id =", webhook.into());
     }
@@ -148,18 +160,18 @@ fn list(tenant: TenantId, filter: &DeliveryFilter, rows: usize) -> (String, Vec<
         select.and_code("d.state =", state.code());
     }
     if let Some(from) = filter.from {
-        select.and("d.id >=", DeliveryId::lowest_at(from).into());
+        select.and(&format!("{id} >="), DeliveryId::lowest_at(from).into());
     }
     if let Some(until) = filter.until {
-        select.and("d.id <", DeliveryId::lowest_at(until).into());
+        select.and(&format!("{id} <"), DeliveryId::lowest_at(until).into());
     }
     if let Some(before) = filter.before {
-        select.and("d.id <", before.into());
+        select.and(&format!("{id} <"), before.into());
     }
     if let Some(event_type) = &filter.event_type {
         select.and("e.type =", event_type.into());
     }
-    select.finish("d.id DESC", rows)
+    select.finish(&format!("{id} DESC"), rows)
 }
 
 fn read(row: &Row) -> Result<StoredDelivery, StoreError> {
@@ -208,4 +220,53 @@ fn read_attempt(row: &Row) -> Result<AttemptRow, StoreError> {
         response_body: row.get("response_body")?,
         response_bytes: row.get("response_bytes")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    const EVENT: &str = "event_id (tenant_id=? AND id=?)";
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        plans::check(ATTEMPTS, &["attempt_id (tenant_id=? AND delivery_id=?)"]);
+        plans::check(DUE, &["COVERING INDEX", "delivery_due (tenant_id=? AND webhook_id=?)"]);
+        plans::check(&firsts(), &["PRIMARY KEY (tenant_id=? AND id>? AND id<?)"]);
+        plans::check(&replays(), &["delivery_replay (tenant_id=? AND event_id=?)"]);
+    }
+
+    #[test]
+    fn lists_walk_the_index_that_holds_the_least() {
+        let tenant = TenantId::from_bytes([0; 16]);
+        let webhook = Some(WebhookId::from_bytes([0; 16]));
+        let before = Some(DeliveryId::from_bytes([0; 16]));
+        let all = DeliveryFilter::default;
+        let state = |state| DeliveryFilter { state: Some(state), ..all() };
+        for (filter, index) in [
+            (all(), "PRIMARY KEY (tenant_id=?)"),
+            (DeliveryFilter { before, ..all() }, "PRIMARY KEY (tenant_id=? AND id<?)"),
+            (DeliveryFilter { webhook, ..all() }, "delivery_webhook (tenant_id=? AND webhook_id=?)"),
+            (
+                DeliveryFilter { webhook, before, ..all() },
+                "delivery_webhook (tenant_id=? AND webhook_id=? AND id<?)",
+            ),
+            (state(DeliveryState::Scheduled), "delivery_due (tenant_id=?)"),
+            (DeliveryFilter { before, ..state(DeliveryState::Scheduled) }, "delivery_due (tenant_id=?)"),
+            (state(DeliveryState::Sending), "delivery_sending (tenant_id=?)"),
+            (DeliveryFilter { before, ..state(DeliveryState::Sending) }, "delivery_sending (tenant_id=?)"),
+            (state(DeliveryState::Failed), "delivery_failed (tenant_id=?)"),
+            (
+                DeliveryFilter { before, ..state(DeliveryState::Failed) },
+                "delivery_failed (tenant_id=? AND id<?)",
+            ),
+            (
+                DeliveryFilter { webhook, ..state(DeliveryState::Scheduled) },
+                "delivery_due (tenant_id=? AND webhook_id=?)",
+            ),
+        ] {
+            plans::check(&list(tenant, &filter, 10).0, &[index, EVENT]);
+        }
+    }
 }

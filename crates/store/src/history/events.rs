@@ -152,3 +152,26 @@ fn read(row: &Row) -> Result<StoredEvent, StoreError> {
         data: row.get("data")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (BY_ID, &["event_id (tenant_id=? AND id=?)"][..]),
+            (BY_EXTERNAL_ID, &["event_external (tenant_id=? AND external_id=?)"][..]),
+            (
+                WEBHOOK_VERSIONS,
+                &[
+                    "v USING PRIMARY KEY (tenant_id=?)",
+                    "n USING PRIMARY KEY (tenant_id=? AND webhook_id=? AND version<?)",
+                ][..],
+            ),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

@@ -68,3 +68,29 @@ impl Store {
         Ok(ledger)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (
+                OF_TENANT,
+                &[
+                    "ledger_hour USING PRIMARY KEY (tenant_id=?)",
+                    "COVERING INDEX delivery_due (tenant_id=?)",
+                    "COVERING INDEX delivery_sending (tenant_id=?)",
+                ][..],
+            ),
+            (
+                OF_ALL,
+                &["SCAN ledger_hour", "COVERING INDEX delivery_due", "COVERING INDEX delivery_sending"][..],
+            ),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

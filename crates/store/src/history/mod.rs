@@ -27,7 +27,7 @@ impl<'a> Select<'a> {
         Self { sql: format!("{head} WHERE {condition} $1"), values: vec![value] }
     }
 
-    fn and(&mut self, condition: &'static str, value: Value<'a>) {
+    fn and(&mut self, condition: &str, value: Value<'a>) {
         self.values.push(value);
         self.sql.push_str(&format!(" AND {condition} ${}", self.values.len()));
     }

@@ -105,3 +105,21 @@ impl Store {
         Ok(Backlog { waiting: row.get("waiting")?, earliest_due: row.get("earliest_due_ms")? })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (SUM, &["PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>?)"][..]),
+            (LAST, &["PRIMARY KEY (tenant_id=? AND webhook_id=?)"][..]),
+            (HOURS, &["PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>? AND hour_ms<?)"][..]),
+            (BACKLOG, &["COVERING INDEX delivery_due (tenant_id=? AND webhook_id=?)"][..]),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

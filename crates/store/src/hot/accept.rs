@@ -210,3 +210,21 @@ fn write_job(batch: &Batch<'_>, commit: &Commit, mark: &JobMark) -> Result<(), S
     )?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (IDEMPOTENCY_READ, &["idempotency_1 (scope=? AND key=?)"][..]),
+            (EVENT_READ, &["event_external (tenant_id=? AND external_id=?)"][..]),
+            (EVENT_EXISTS, &["event_id (tenant_id=? AND id=?)"][..]),
+            (JOB_WRITE, &["job_1 (tenant_id=? AND id=?)"][..]),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

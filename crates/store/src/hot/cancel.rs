@@ -161,3 +161,22 @@ fn make_due(batch: &mut Batch<'_>, due: &mut MakeDue) -> Result<(u64, Option<[u8
         after = webhook;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (SCHEDULED, &["delivery_due (tenant_id=? AND webhook_id=? AND due_ms<?)"][..]),
+            (END, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (NEXT_WEBHOOK, &["delivery_due (tenant_id=? AND webhook_id>?)"][..]),
+            (WAITING_FOR_SCAN, &["delivery_due (tenant_id=? AND webhook_id=? AND due_ms>?)"][..]),
+            (MOVE, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

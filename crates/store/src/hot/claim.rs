@@ -232,3 +232,22 @@ fn hand_back(batch: &mut Batch<'_>, back: &mut HandBack) -> Result<bool, StoreEr
     )?;
     Ok(changed == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (DUE, &["delivery_due (tenant_id=? AND webhook_id=? AND due_ms<?)"][..]),
+            (CLAIM, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (NEXT_DUE, &["delivery_due (tenant_id=? AND webhook_id=?)"][..]),
+            (EVENT, &["event_id (tenant_id=? AND id=?)"][..]),
+            (HAND_BACK, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

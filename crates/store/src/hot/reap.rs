@@ -121,3 +121,19 @@ fn expired(batch: &Batch<'_>, before: Timestamp) -> Result<Vec<Expired>, StoreEr
     }
     Ok(expired)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (EXPIRED, &["SCAN delivery USING INDEX delivery_sending"][..]),
+            (REAP, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

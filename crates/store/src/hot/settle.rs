@@ -93,3 +93,14 @@ pub(super) fn write_attempt(
     batch.counters.attempted(tenant, webhook, kind, attempt);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        plans::check(DELIVERY_WRITE, &["PRIMARY KEY (tenant_id=? AND id=?)"]);
+    }
+}

@@ -164,3 +164,39 @@ fn sweep_hours(batch: &mut Batch<'_>, hours: &mut Hours) -> Result<usize, StoreE
 fn sweep_idempotency(batch: &mut Batch<'_>, before: &mut Timestamp) -> Result<usize, StoreError> {
     batch.execute(IDEMPOTENCY_DELETE, params![before.unix_ms(), ROWS_MAX as i64])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        for (sql, plan) in [
+            (EVENTS, &["event_id (tenant_id=? AND id>? AND id<?)"][..]),
+            (
+                DELIVERIES,
+                &[
+                    "PRIMARY KEY (tenant_id=? AND id>? AND id<?)",
+                    "delivery_replay (tenant_id=? AND event_id=?)",
+                ][..],
+            ),
+            (ATTEMPTS_DELETE, &["attempt_id (tenant_id=? AND delivery_id=?)"][..]),
+            (DELIVERY_DELETE, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (EVENT_DELETE, &["event_id (tenant_id=? AND id=?)"][..]),
+            (
+                IDEMPOTENCY_DELETE,
+                &["idempotency_1 (scope=? AND key=?)", "idempotency_created (created_ms<?)"][..],
+            ),
+            (
+                HOURS_DELETE,
+                &[
+                    "PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms=?)",
+                    "PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>?)",
+                ][..],
+            ),
+        ] {
+            plans::check(sql, plan);
+        }
+    }
+}

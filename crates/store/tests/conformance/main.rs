@@ -3,6 +3,11 @@
 //! The functions know no database: a second one joins by a second call of `behaviours!` with its own [`World`]. What only
 //! SQLite's files can show is in `sqlite_only`.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "all of this is tests; the lint's own exception sees only what is marked as one"
+)]
+
 mod accept;
 mod claim;
 mod config;

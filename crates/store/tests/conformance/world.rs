@@ -9,7 +9,6 @@ use bytes::Bytes;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::EventKind;
 use postrider_domain::id::{DeliveryId, EventId, RisingIds, TenantId, WebhookId};
-use postrider_domain::random::Random;
 use postrider_domain::time::Timestamp;
 use postrider_store::{
     AttemptRow, AttemptTiming, ClaimAnswer, Claimed, Commit, CommitOutcome, EventOutcome, Lease, NewDelivery,
