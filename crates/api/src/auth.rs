@@ -99,12 +99,18 @@ pub(crate) fn find_tenant(
     headers: &HeaderMap,
     catalogue: &Catalogue,
 ) -> Result<Option<Arc<Tenant>>, Problem> {
-    let named = match (scope, headers.get(TENANT_HEADER)) {
-        (Scope::Installation, _) => return Ok(None),
-        (Scope::TenantInPath, _) => in_path,
-        (_, None) => None,
-        (_, Some(value)) => Some(value.to_str().map_err(|_| Problem::not_found("tenant"))?),
+    if scope == Scope::Installation {
+        return Ok(None);
+    }
+    let in_header = match headers.get(TENANT_HEADER) {
+        None => None,
+        Some(value) => Some(value.to_str().map_err(|_| Problem::not_found("tenant"))?),
     };
+    let named = in_path.or(in_header);
+    // A foreign tenant is a foreign tenant also where the path has already named one.
+    if in_path.is_some_and(|in_path| in_header.is_some_and(|in_header| in_header != in_path)) {
+        return Err(Problem::not_found("tenant"));
+    }
     match (key.tenant, named) {
         (Some(own), None) => {
             let tenant = catalogue.tenant(own).ok_or_else(|| Problem::not_found("tenant"))?;

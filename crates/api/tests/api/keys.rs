@@ -42,6 +42,9 @@ async fn a_key_belongs_to_what_its_role_works_on() {
         let reply = world.operator(Method::POST, "/v1/keys", "").json(&body).send().await;
         assert_eq!((reply.status, reply.json["field"].as_str()), (422, Some(field)), "{}", reply.text);
     }
+    let unnamed = json!({"role": "publisher"});
+    let made = world.operator(Method::POST, "/v1/keys", "").json(&unnamed).send().await.expect_status(201);
+    assert_eq!((made.str("/name").as_str(), &made.json["tenant"]), ("publisher", &Value::Null));
 }
 
 #[tokio::test]

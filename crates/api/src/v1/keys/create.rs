@@ -33,7 +33,7 @@ static NEW_KEY: Shape = Shape {
     fields: &[
         Field::new("role", ROLES, "What the key may do.").required(),
         Field::new("tenant", Kind::Text, "The id of the tenant that it belongs to.").nullable(),
-        Field::new("name", Kind::Text, "Who uses it."),
+        Field::new("name", Kind::Text, "Who uses it; the role when absent."),
     ],
 };
 
@@ -86,11 +86,9 @@ async fn handle(call: Call) -> Answer {
             Problem::at(Code::InvalidField, "tenant", format!("There is no tenant `{public_id}`."))
         })
     });
-    let new = NewKey {
-        role: role(&fields.text("role").unwrap_or_default()),
-        tenant: tenant.transpose()?,
-        name: fields.text("name").unwrap_or_default(),
-    };
+    let role = role(&fields.text("role").unwrap_or_default());
+    let name = fields.text("name").unwrap_or_else(|| role.as_str().to_owned());
+    let new = NewKey { role, tenant: tenant.transpose()?, name };
     let app = &call.app;
     let repetition = |made: &KeyCreated| written(&View::of(app, made, None));
     let created =
