@@ -18,7 +18,8 @@ use tokio::sync::Semaphore;
 const CLIENTS_MAX: usize = 4096;
 /// A head takes one packet; a client that needs longer is broken or hostile. Also ends idle connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Twice what common proxies send. hyper answers 431 by itself, also above its own bound of 100 headers.
+/// Four times what common proxies send. hyper looks before it reads on, so that a head of up to twice this may pass; it
+/// answers 431 by itself, also above its own bound of 100 headers.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// How long a stop waits for requests under way: accepting an event takes milliseconds.
 const STOP_GRACE: Duration = Duration::from_secs(10);
