@@ -215,13 +215,13 @@ impl<'a> Parser<'a> {
         let mut at = start;
         let mut escaped = false;
         loop {
+            at += crate::json::plain_len(self.bytes.get(at..).unwrap_or_default());
             match self.bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
                     escaped = true;
                     at += 2;
                 }
-                Some(0x20..) => at += 1,
                 _ => return Err(NotRepresentable::new(MALFORMED)),
             }
         }

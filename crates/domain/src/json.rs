@@ -150,10 +150,10 @@ impl Scanner<'_> {
         let start = self.at;
         self.at += 1;
         loop {
+            self.at += plain_len(&self.bytes[self.at..]);
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
-                Some(0x20..) => self.at += 1,
                 Some(_) => return Err(self.malformed("a control character in a string")),
                 None => return Err(self.malformed("a string without end")),
             }
@@ -271,12 +271,36 @@ fn value_end(json: &[u8]) -> Option<usize> {
 fn string_end(json: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
+        at += plain_len(json.get(at..)?);
         match json.get(at)? {
             b'"' => return Some(at + 1),
             b'\\' => at += 2,
             _ => at += 1,
         }
     }
+}
+
+/// How many bytes `bytes` begins with that stand for themselves in a JSON string: up to the first `"`, `\`, or control
+/// character. Eight bytes at a time: most of a payload is text, and byte by byte it took a microsecond per 400 bytes.
+pub(crate) fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // The high bit of each byte that is zero. A borrow may flag bytes above a zero as well, never below: the lowest
+    // flag is right.
+    let zeroes = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = 0;
+    for chunk in bytes.chunks_exact(8) {
+        let word = u64::from_le_bytes(chunk.try_into().expect("because a chunk has eight bytes"));
+        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
+        let special =
+            controls | zeroes(word ^ (ONES * u64::from(b'"'))) | zeroes(word ^ (ONES * u64::from(b'\\')));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = &bytes[at..];
+    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
 /// Whether a key with its quotes, as [`members`] gives it, is `key`.
@@ -301,32 +325,28 @@ pub fn text(value: &[u8]) -> Option<Cow<'_, str>> {
 /// Writes `text` as a JSON string with as few escapes as the grammar allows: what `JSON.stringify` writes.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let bytes = text.as_bytes();
+    let mut rest = text.as_bytes();
     out.push(b'"');
-    let mut written = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' => b'"',
-            b'\\' => b'\\',
-            0x08 => b'b',
-            0x0c => b'f',
-            b'\n' => b'n',
-            b'\r' => b'r',
-            b'\t' => b't',
-            0x00..=0x1f => 0,
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[written..at]);
-        written = at + 1;
-        if short == 0 {
-            out.extend_from_slice(b"\\u00");
-            out.push(HEX[usize::from(byte >> 4)]);
-            out.push(HEX[usize::from(byte & 15)]);
-        } else {
-            out.extend_from_slice(&[b'\\', short]);
+    loop {
+        let (plain, after) = rest.split_at(plain_len(rest));
+        out.extend_from_slice(plain);
+        let Some((byte, after)) = after.split_first() else { break };
+        rest = after;
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                out.push(HEX[usize::from(byte >> 4)]);
+                out.push(HEX[usize::from(byte & 15)]);
+            }
         }
     }
-    out.extend_from_slice(&bytes[written..]);
     out.push(b'"');
 }
 
@@ -467,6 +487,12 @@ mod tests {
             let _ = members(&bytes).count();
             let _ = text(&bytes);
             let _ = compact(&String::from_utf8_lossy(&bytes), 64);
+        }
+
+        #[test]
+        fn eight_bytes_at_a_time_find_what_one_at_a_time_does(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            prop_assert_eq!(plain_len(&bytes), bytes.iter().position(special).unwrap_or(bytes.len()));
         }
 
         #[test]
