@@ -14,13 +14,16 @@ pub struct Removed {
     pub finished: bool,
 }
 
-/// Each deletes at most `$2` rows of tenant `$1`, by the table's key. Deliveries go before their attempts and events, so that
-/// a result that is still on its way finds no delivery and leaves nothing; the tenant's row goes last, so that a removal
-/// that was cut short is found again.
-const STATEMENTS: [&str; 13] = [
-    "DELETE FROM delivery WHERE tenant_id = $1 AND id IN (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
-    "DELETE FROM attempt WHERE tenant_id = $1 AND (delivery_id, number) IN \
-     (SELECT delivery_id, number FROM attempt WHERE tenant_id = $1 ORDER BY delivery_id, number LIMIT $2)",
+/// The attempts of at most `$2` deliveries of tenant `$1`. Indexes: `delivery_webhook`, then `attempt_id`.
+const ATTEMPTS: &str = "DELETE FROM attempt WHERE tenant_id = $1 AND delivery_id IN \
+     (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)";
+/// The same deliveries, in the same transaction: a result that is still on its way finds none and leaves nothing. Indexes:
+/// `delivery_webhook`, then the primary key.
+const DELIVERIES: &str = "DELETE FROM delivery WHERE tenant_id = $1 AND id IN \
+     (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)";
+/// Each deletes at most `$2` rows of tenant `$1`, by the table's key; after the deliveries. The tenant's row goes last, so
+/// that a removal that was cut short is found again.
+const STATEMENTS: [&str; 11] = [
     "DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM event WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
     "DELETE FROM ledger_hour WHERE tenant_id = $1 AND (hour_ms, kind) IN \
      (SELECT hour_ms, kind FROM ledger_hour WHERE tenant_id = $1 ORDER BY hour_ms, kind LIMIT $2)",
@@ -52,17 +55,31 @@ impl Store {
     ) -> Result<Removed, StoreError> {
         let mut tx = self.write().await?;
         let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
-        let mut removed = Removed { rows: 0, finished: true };
+        let values = [tenant.into(), rows_max.into()];
+        let mut rows = tx.execute(ATTEMPTS, &values).await? + tx.execute(DELIVERIES, &values).await?;
         for sql in STATEMENTS {
-            removed.rows = tx.execute(sql, &[tenant.into(), rows_max.into()]).await?;
-            if removed.rows > 0 {
-                removed.finished = false;
+            if rows > 0 {
                 break;
             }
+            rows = tx.execute(sql, &values).await?;
         }
+        let removed = Removed { rows, finished: rows == 0 };
         mark(job, removed);
         jobs::progress(&mut tx, job).await?;
         tx.commit().await?;
         Ok(removed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plans;
+
+    #[test]
+    fn statements_use_the_indexes_they_name() {
+        const PICKED: &str = "COVERING INDEX delivery_webhook (tenant_id=?)";
+        plans::check(ATTEMPTS, &["attempt_id (delivery_id=?)", PICKED]);
+        plans::check(DELIVERIES, &["PRIMARY KEY (id=? AND tenant_id=?)", PICKED]);
     }
 }

@@ -171,10 +171,10 @@ mod tests {
     fn statements_use_the_indexes_they_name() {
         for (sql, plan) in [
             (SCHEDULED, &["delivery_due (tenant_id=? AND webhook_id=? AND due_ms<?)"][..]),
-            (END, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (END, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
             (NEXT_WEBHOOK, &["delivery_due (tenant_id=? AND webhook_id>?)"][..]),
             (WAITING_FOR_SCAN, &["delivery_due (tenant_id=? AND webhook_id=? AND due_ms>?)"][..]),
-            (MOVE, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (MOVE, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
         ] {
             plans::check(sql, plan);
         }

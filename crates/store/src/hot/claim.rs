@@ -242,10 +242,10 @@ mod tests {
     fn statements_use_the_indexes_they_name() {
         for (sql, plan) in [
             (DUE, &["delivery_due (tenant_id=? AND webhook_id=? AND due_ms<?)"][..]),
-            (CLAIM, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (CLAIM, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
             (NEXT_DUE, &["delivery_due (tenant_id=? AND webhook_id=?)"][..]),
             (EVENT, &["event_id (tenant_id=? AND id=?)"][..]),
-            (HAND_BACK, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (HAND_BACK, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
         ] {
             plans::check(sql, plan);
         }

@@ -131,7 +131,7 @@ mod tests {
     fn statements_use_the_indexes_they_name() {
         for (sql, plan) in [
             (EXPIRED, &["SCAN delivery USING INDEX delivery_sending"][..]),
-            (REAP, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (REAP, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
         ] {
             plans::check(sql, plan);
         }

@@ -176,13 +176,10 @@ mod tests {
             (EVENTS, &["event_id (tenant_id=? AND id>? AND id<?)"][..]),
             (
                 DELIVERIES,
-                &[
-                    "PRIMARY KEY (tenant_id=? AND id>? AND id<?)",
-                    "delivery_replay (tenant_id=? AND event_id=?)",
-                ][..],
+                &["PRIMARY KEY (id>? AND id<?)", "delivery_replay (tenant_id=? AND event_id=?)"][..],
             ),
-            (ATTEMPTS_DELETE, &["attempt_id (tenant_id=? AND delivery_id=?)"][..]),
-            (DELIVERY_DELETE, &["PRIMARY KEY (tenant_id=? AND id=?)"][..]),
+            (ATTEMPTS_DELETE, &["attempt_id (delivery_id=?)"][..]),
+            (DELIVERY_DELETE, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
             (EVENT_DELETE, &["event_id (tenant_id=? AND id=?)"][..]),
             (
                 IDEMPOTENCY_DELETE,
