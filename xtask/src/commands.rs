@@ -41,13 +41,10 @@ pub(crate) fn built(program: &str, build: Build) -> Result<PathBuf> {
     Ok(target.join(build.folder()).join(program))
 }
 
-/// Builds packages and says where the first one's program is.
-pub(crate) fn build(packages: &[&str], program: &str, build: Build) -> Result<PathBuf> {
+/// Builds a package and says where its program is.
+pub(crate) fn build(package: &str, program: &str, build: Build) -> Result<PathBuf> {
     let mut command = Command::new(cargo());
-    command.arg("build").current_dir(root());
-    for package in packages {
-        command.args(["--package", package]);
-    }
+    command.args(["build", "--package", package]).current_dir(root());
     if build == Build::Release {
         command.arg("--release");
     }

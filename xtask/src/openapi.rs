@@ -14,7 +14,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let program = commands::build(&["postrider-server"], "postrider", Build::Debug)?;
+    let program = commands::build("postrider-server", "postrider", Build::Debug)?;
     let output = Command::new(&program).arg("openapi").output()?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);

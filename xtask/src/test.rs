@@ -80,7 +80,7 @@ fn crash() -> Result<()> {
 }
 
 fn demo() -> Result<()> {
-    let program = commands::build(&["postrider-server"], "postrider", Build::Debug)?;
+    let program = commands::build("postrider-server", "postrider", Build::Debug)?;
     commands::run(Command::new(program).args(["demo", "--once"]).current_dir(commands::root()))
 }
 

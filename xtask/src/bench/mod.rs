@@ -62,9 +62,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn start_driver(options: &Options) -> Result<()> {
-    let packages: &[&str] =
-        if options.server.is_some() { &["xtask"] } else { &["xtask", "postrider-server"] };
-    let driver = commands::build(packages, "xtask", Build::Release)?;
+    // Two builds: together, the driver's dependencies would switch on features that the server does not ship with.
+    let driver = commands::build("xtask", "xtask", Build::Release)?;
+    if options.server.is_none() {
+        commands::build("postrider-server", "postrider", Build::Release)?;
+    }
     let mut command = Command::new(driver);
     command.args(["bench", "--driver", "--out"]).arg(&options.out);
     for name in &options.only {

@@ -46,7 +46,7 @@ const SETTLE_POLL: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let build = if options.release { Build::Release } else { Build::Debug };
-    let program = commands::build(&["postrider-server"], "postrider", build)?;
+    let program = commands::build("postrider-server", "postrider", build)?;
     let folder = tempfile::Builder::new().prefix("postrider-crash-").tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(crash(options, &program, &folder.path().join("data")));
