@@ -1,0 +1,316 @@
+//! One tenant of one system, a receiver, and a caller: what each test stands on.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{Method, Request};
+use http_body_util::BodyExt as _;
+use postrider_domain::limits;
+use postrider_domain::random::Random;
+use postrider_domain::time::{Clock as _, Timestamp};
+use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_engine::control::Installation;
+use postrider_engine::outbound::lanes::LaneLimits;
+use postrider_engine::{Engine, Parts};
+use postrider_store::{OpenOptions, Store};
+use postrider_testkit::clock::ManualClock;
+use postrider_testkit::random::SeededRandom;
+use postrider_testkit::receiver::{Received, Receiver};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+const OPERATOR: &str = "test-operator-key-0123456789abcdef";
+pub(crate) const TENANT: &str = "tenant-uuid";
+pub(crate) const SECRET: &str = "a-shared-secret-of-more-than-24-bytes";
+/// How long a test waits for what other tasks do. Not a pause: what is done is seen at once.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Stage {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) receiver: Receiver,
+    engine: Engine,
+    router: Router,
+    folder: TempDir,
+}
+
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) json: Value,
+    text: String,
+}
+
+impl Reply {
+    #[track_caller]
+    pub(crate) fn ok(self) -> Value {
+        assert!((200..300).contains(&self.status), "{} {}", self.status, self.text);
+        self.json
+    }
+
+    #[track_caller]
+    pub(crate) fn refused(self, status: u16, code: &str) {
+        assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.text);
+    }
+}
+
+impl Stage {
+    /// A tenant of `profile`, as each of the systems would have it.
+    pub(crate) async fn of(profile: &str) -> Self {
+        let stage = Self::bare().await;
+        let tenant = json!({
+            "id": TENANT,
+            "name": "PT Kahatex",
+            "profile": profile,
+            "plan": "pro",
+            "timezone": "Asia/Jakarta",
+            "attributes": { "company_id": 1 },
+        });
+        stage.as_operator(Method::POST, "/v1/tenants", &tenant).await.ok();
+        stage
+    }
+
+    /// Without a tenant.
+    pub(crate) async fn bare() -> Self {
+        let folder = TempDir::new().expect("a folder for the store");
+        let clock = Arc::new(ManualClock::default());
+        let engine = start(folder.path(), &clock).await;
+        let router = router_of(&engine);
+        Self { clock, receiver: Receiver::start().await, engine, router, folder }
+    }
+
+    /// Stops as SIGTERM does, and starts again on the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { clock, receiver, engine, router, folder } = self;
+        drop(router);
+        engine.stop(Duration::from_secs(5)).await;
+        engine.store().close().await;
+        drop(engine);
+        let engine = start(folder.path(), &clock).await;
+        let router = router_of(&engine);
+        Self { clock, receiver, engine, router, folder }
+    }
+
+    /// A request with a key; `body` is sent when it is not null.
+    pub(crate) async fn ask(&self, key: &str, method: Method, path: &str, body: &Value) -> Reply {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        self.ask_raw(key, method, path, text).await
+    }
+
+    /// The same with a body as it is written.
+    pub(crate) async fn ask_raw(&self, key: &str, method: Method, path: &str, body: String) -> Reply {
+        let mut request =
+            Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {key}"));
+        if key == OPERATOR && !path.starts_with("/v1/tenants") && !path.starts_with("/v1/keys") {
+            request = request.header("Postrider-Tenant", TENANT);
+        }
+        if !body.is_empty() {
+            request = request.header("Content-Type", "application/json");
+        }
+        let request = request.body(Body::from(body)).expect("a test's request is a request");
+        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.expect("an answer's body is whole").to_bytes();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Reply { status, json: serde_json::from_str(&text).unwrap_or(Value::Null), text }
+    }
+
+    pub(crate) async fn as_operator(&self, method: Method, path: &str, body: &Value) -> Reply {
+        self.ask(OPERATOR, method, path, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        self.as_operator(Method::GET, path, &Value::Null).await.ok()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
+        self.as_operator(Method::POST, path, body).await.ok()
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Value {
+        self.as_operator(Method::PATCH, path, body).await.ok()
+    }
+
+    /// A key of a role of the tenant.
+    pub(crate) async fn key(&self, role: &str) -> String {
+        let created = self.post("/v1/keys", &json!({ "role": role, "tenant": TENANT, "name": role })).await;
+        created["key"].as_str().expect("a new key is shown").to_owned()
+    }
+
+    /// A webhook to the receiver, with the secret; `more` is added to the request.
+    pub(crate) async fn webhook(&self, events: &[&str], more: Value) -> Value {
+        let mut new = json!({ "url": self.receiver.url("/hook"), "events": events, "secret": SECRET });
+        for (name, value) in more.as_object().into_iter().flatten() {
+            new[name] = value.clone();
+        }
+        self.post("/v1/webhooks", &new).await
+    }
+
+    pub(crate) async fn publish(&self, event_type: &str, data: Value) -> Value {
+        self.post("/v1/events", &json!({ "type": event_type, "data": data })).await
+    }
+
+    pub(crate) async fn run_scan(&self) {
+        self.as_operator(Method::POST, "/v1/scans/run", &Value::Null).await.ok();
+    }
+
+    /// All deliveries, oldest first.
+    pub(crate) async fn deliveries(&self) -> Vec<Value> {
+        let page = self.get("/v1/deliveries?limit=100").await;
+        let mut all = page["data"].as_array().expect("a list").clone();
+        all.reverse();
+        all
+    }
+
+    /// Waits until `holds` is true of the deliveries.
+    pub(crate) async fn until(&self, holds: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let began = real_time();
+        loop {
+            let deliveries = self.deliveries().await;
+            if holds(&deliveries) {
+                return deliveries;
+            }
+            assert!(
+                began.elapsed() < PATIENCE,
+                "waited in vain, after {} requests: {deliveries:#?}",
+                self.receiver.received().len()
+            );
+            // By way of another thread, so that this one parks: a loop of bare yields was seen to starve tasks that the
+            // store's writer had woken.
+            tokio::task::spawn_blocking(std::thread::yield_now).await.expect("nothing in it can panic");
+        }
+    }
+
+    /// Waits until every delivery has ended, and there is one.
+    pub(crate) async fn all_ended(&self) -> Vec<Value> {
+        self.until(|all| !all.is_empty() && all.iter().all(|delivery| delivery["endedAt"].is_string())).await
+    }
+
+    /// The one delivery, ended, with its attempts.
+    pub(crate) async fn the_delivery(&self) -> Value {
+        let all = self.all_ended().await;
+        assert_eq!(all.len(), 1, "{all:#?}");
+        self.delivery(&all[0]).await
+    }
+
+    pub(crate) async fn delivery(&self, listed: &Value) -> Value {
+        self.get(&format!("/v1/deliveries/{}", listed["id"].as_str().expect("an id"))).await
+    }
+
+    /// Waits until the one open delivery is scheduled for later, moves the clock there, and says how long that was.
+    pub(crate) async fn until_due(&self) -> Duration {
+        let now = self.clock.now();
+        let due_later = |delivery: &Value| due(delivery).is_some_and(|due| due > now);
+        let all = self
+            .until(|all| {
+                all.iter().any(due_later)
+                    && all.iter().all(|delivery| delivery["endedAt"].is_string() || due_later(delivery))
+            })
+            .await;
+        let at = all.iter().filter_map(due).min().expect("something is scheduled");
+        self.clock.set(at);
+        at.since(now)
+    }
+
+    /// The only request that came.
+    pub(crate) async fn the_request(&self) -> Received {
+        let mut received = self.receiver.wait_for(1).await;
+        assert_eq!(received.len(), 1);
+        received.remove(0)
+    }
+
+    pub(crate) async fn ledger_balances(&self) {
+        let ledger = self.get("/v1/ledger").await;
+        assert_eq!(ledger["balanced"], true, "{ledger}");
+    }
+}
+
+/// Not the runtime's clock, which [`almost_wait`] moves.
+#[expect(clippy::disallowed_methods, reason = "only bounds how long a test waits in vain")]
+fn real_time() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// Lets an attempt under way come close to the end of its time, without waiting for it: the runtime's clock is moved to
+/// shortly before.
+pub(crate) async fn almost_wait(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time - Duration::from_millis(50)).await;
+    tokio::time::resume();
+}
+
+/// When a delivery is sent next.
+pub(crate) fn due(delivery: &Value) -> Option<Timestamp> {
+    delivery["nextAttemptAt"].as_str().and_then(Timestamp::parse_rfc3339)
+}
+
+/// HMAC-SHA256 in hex, as receivers compute it.
+pub(crate) fn hmac_hex(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("keys of any length");
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+/// The body as text.
+pub(crate) fn text(received: &Received) -> String {
+    String::from_utf8(received.body.to_vec()).expect("a body is UTF-8")
+}
+
+pub(crate) fn json_of(received: &Received) -> Value {
+    serde_json::from_slice(&received.body).expect("a body is JSON")
+}
+
+/// The names of an object's members, in their order.
+pub(crate) fn names(object: &Value) -> Vec<&str> {
+    object.as_object().expect("an object").keys().map(String::as_str).collect()
+}
+
+fn router_of(engine: &Engine) -> Router {
+    let options = postrider_api::Options { public_url: "http://postrider.test".to_owned() };
+    postrider_api::router(engine.clone(), options)
+}
+
+async fn start(folder: &Path, clock: &Arc<ManualClock>) -> Engine {
+    let random: Arc<dyn Random> = Arc::new(SeededRandom::fresh());
+    let store =
+        Store::open(OpenOptions::new(folder, random.clone(), clock.now())).await.expect("the store opens");
+    let engine = Engine::start(Parts {
+        store,
+        egress: Arc::new(egress()),
+        clock: clock.clone(),
+        random,
+        installation: Installation { require_https: false },
+        lanes: LaneLimits::default(),
+    })
+    .await
+    .expect("the engine starts");
+    engine.control().ensure_operator_key(Some(SecretString::from(OPERATOR))).await.expect("the key is good");
+    engine
+}
+
+fn egress() -> Egress {
+    let allow = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("a good range");
+    Egress::new(EgressConfig {
+        policy: Policy::new(allow),
+        budgets: Budgets {
+            dns: limits::DNS_TIMEOUT,
+            connect: limits::CONNECT_TIMEOUT,
+            tls: limits::TLS_TIMEOUT,
+            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
+            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
+            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
+            response_headers_max: limits::RESPONSE_HEADERS_MAX,
+            socket_age: limits::SOCKET_AGE_MAX,
+            idle_per_origin_max: 8,
+            idle_total_max: 64,
+        },
+        resolver: Arc::new(SystemResolver::new().expect("a resolver")),
+        extra_roots_pem: Vec::new(),
+    })
+    .expect("an egress")
+}
