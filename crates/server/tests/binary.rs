@@ -1,0 +1,258 @@
+//! The binary as people meet it: what it prints, creates and answers, and its exit statuses.
+
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+fn postrider() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postrider"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    postrider().args(arguments).output().expect("the binary runs")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A server without any configuration but where to be.
+struct Server {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    url: String,
+}
+
+impl Server {
+    fn start(data: &Path) -> Self {
+        let mut process = postrider()
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
+        let first = lines.next().expect("it says where it listens").expect("in UTF-8");
+        let url = first.strip_prefix("Postrider listens on ").expect("its first line").to_owned();
+        Self { process, lines, url }
+    }
+
+    /// The rest of what it printed, after it was told to end and ended well.
+    fn stop(mut self) -> String {
+        let id = self.process.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        assert!(told.success());
+        let printed: Vec<String> = self.lines.by_ref().map(|line| line.expect("UTF-8")).collect();
+        let status = self.process.wait().expect("it ended");
+        assert!(status.success(), "SIGTERM ends it well: {status}");
+        printed.join("\n")
+    }
+}
+
+fn operator_key(printed: &str) -> Option<String> {
+    let line = printed.lines().find(|line| line.contains("operator key"))?;
+    line.split_whitespace().last().map(str::to_owned)
+}
+
+#[test]
+fn demo_once_holds() {
+    let output = run(&["demo", "--once"]);
+    assert!(output.status.success(), "{}{}", out(&output), err(&output));
+    let printed = out(&output);
+    for system in ["standard", "runtight", "smartmaintenance", "org-jobs", "rcmanager"] {
+        let line =
+            printed.lines().find(|line| line.starts_with(system)).unwrap_or_else(|| panic!("{printed}"));
+        assert!(line.contains(" 200 ") && line.ends_with("verified"), "{line}");
+    }
+    assert!(printed.contains("6 accepted, 6 delivered, balanced"), "{printed}");
+}
+
+#[cfg(unix)]
+#[test]
+fn serve_without_configuration_makes_a_private_folder_and_shows_the_operator_key_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("data");
+    let printed = Server::start(&data).stop();
+    let key = operator_key(&printed).expect("the key is shown at the first start");
+    assert!(key.len() >= 32, "{key}");
+    let mode = |path: PathBuf| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode(data.clone()), 0o700);
+    assert_eq!(mode(data.join("master.key")), 0o600);
+    let again = Server::start(&data).stop();
+    assert_eq!(operator_key(&again), None, "{again}");
+}
+
+#[test]
+fn keys_are_created_listed_and_revoked_on_a_running_server() {
+    let folder = TempDir::new().expect("a folder");
+    let operator = operator_key(&Server::start(folder.path()).stop()).expect("the first start shows it");
+    let server = Server::start(folder.path());
+    let key = |arguments: &[&str]| {
+        postrider()
+            .arg("key")
+            .args(arguments)
+            .args(["--server", &server.url])
+            .env("POSTRIDER_OPERATOR_KEY", &operator)
+            .output()
+            .expect("the binary runs")
+    };
+    let created = key(&["create", "--role", "publisher", "--name", "app"]);
+    assert!(created.status.success(), "{}", err(&created));
+    assert!(out(&created).trim().len() >= 32);
+    let listed = out(&key(&["list"]));
+    let line = listed.lines().find(|line| line.ends_with("app")).expect("it is listed");
+    assert!(!listed.contains(out(&created).trim()), "a key is never listed");
+    let id = line.split_whitespace().next().expect("an id");
+    assert!(key(&["revoke", id]).status.success());
+    assert!(out(&key(&["list"])).lines().any(|line| line.ends_with("app (revoked)")));
+    let refused = key(&["revoke", "key_unknown"]);
+    assert!(!refused.status.success() && err(&refused).contains("404"), "{}", err(&refused));
+    server.stop();
+}
+
+#[test]
+fn a_lost_operator_key_is_replaced_while_the_server_is_stopped() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().to_str().expect("a plain path");
+    let none = run(&["key", "new-operator", "--data", data]);
+    assert!(!none.status.success() && err(&none).contains("no store"), "{}", err(&none));
+    let server = Server::start(folder.path());
+    let refused = run(&["key", "new-operator", "--data", data]);
+    assert!(!refused.status.success() && err(&refused).contains("another process"), "{}", err(&refused));
+    server.stop();
+    let made = run(&["key", "new-operator", "--data", data]);
+    assert!(made.status.success(), "{}", err(&made));
+    let server = Server::start(folder.path());
+    let listed = postrider()
+        .args(["key", "list", "--server", &server.url])
+        .env("POSTRIDER_OPERATOR_KEY", out(&made).trim())
+        .output()
+        .expect("the binary runs");
+    assert!(listed.status.success(), "{}", err(&listed));
+    server.stop();
+}
+
+#[test]
+fn a_second_server_on_the_folder_and_a_taken_port_are_told_plainly() {
+    let folder = TempDir::new().expect("a folder");
+    let server = Server::start(folder.path());
+    let data = folder.path().to_str().expect("a plain path");
+    let second = run(&["serve", "--listen", "127.0.0.1:0", "--data", data]);
+    assert!(!second.status.success() && err(&second).contains("another process"), "{}", err(&second));
+    let address = server.url.trim_start_matches("http://");
+    let other = TempDir::new().expect("a folder");
+    let taken = run(&["serve", "--listen", address, "--data", other.path().to_str().expect("a plain path")]);
+    assert!(!taken.status.success(), "{}", out(&taken));
+    for word in ["error: ", "why: ", "do:  "] {
+        assert!(err(&taken).contains(word), "{}", err(&taken));
+    }
+    server.stop();
+}
+
+#[test]
+fn an_unknown_setting_stops_the_start() {
+    let variable =
+        postrider().arg("serve").env("POSTRIDER_EGRES_ALLOW", "x").output().expect("the binary runs");
+    assert!(
+        !variable.status.success() && err(&variable).contains("POSTRIDER_EGRESS_ALLOW"),
+        "{}",
+        err(&variable)
+    );
+    let folder = TempDir::new().expect("a folder");
+    let file = folder.path().join("postrider.toml");
+    std::fs::write(&file, "lisen = \"127.0.0.1:0\"\n").expect("written");
+    let file = run(&["serve", "--config", file.to_str().expect("a plain path")]);
+    assert!(!file.status.success() && err(&file).contains("did you mean listen?"), "{}", err(&file));
+}
+
+#[test]
+fn another_master_key_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    Server::start(folder.path()).stop();
+    let refused = postrider()
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path())
+        .env("POSTRIDER_MASTER_KEY", "ab".repeat(32))
+        .output()
+        .expect("the binary runs");
+    assert!(!refused.status.success() && err(&refused).contains("master key"), "{}", err(&refused));
+}
+
+#[test]
+fn profile_check_names_each_mistake_with_its_line_and_shows_an_example() {
+    let good = run(&[
+        "profile",
+        "check",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles/smartmaintenance.toml"),
+    ]);
+    assert!(good.status.success(), "{}", err(&good));
+    assert!(out(&good).contains("X-SMTM-Signature: sha256="), "{}", out(&good));
+    let folder = TempDir::new().expect("a folder");
+    let bad = folder.path().join("bad.toml");
+    std::fs::write(
+        &bad,
+        "name = \"bad\"\n[envelope]\nevent = \"{event.typ}\"\n[delivery]\nmode = \"later\"\n",
+    )
+    .expect("written");
+    let bad = run(&["profile", "check", bad.to_str().expect("a plain path")]);
+    assert!(!bad.status.success());
+    for place in ["bad.toml:3: ", "bad.toml:5: "] {
+        assert!(err(&bad).contains(place), "{}", err(&bad));
+    }
+}
+
+#[test]
+fn verify_says_by_its_exit_status_whether_a_signature_holds() {
+    let verify = |request: &str, secret: &str| {
+        let mut process = postrider()
+            .args(["verify", "--profile", "smartmaintenance", "--secret", secret])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        process.stdin.take().expect("piped").write_all(request.as_bytes()).expect("written");
+        let output = process.wait_with_output().expect("it ended");
+        (output.status.code(), out(&output))
+    };
+    // echo -n '{"a":1}' | openssl dgst -sha256 -hmac b
+    let head = "POST /hook HTTP/1.1\r\nHost: x\r\n\
+                X-SMTM-Signature: sha256=d54c5d8ab6f9c901219ecd3daefa3caef1db488be95b5404767c7070889bcf04\r\n\r\n";
+    assert_eq!(verify(&format!("{head}{{\"a\":1}}"), "b").0, Some(0));
+    assert_eq!(verify(&format!("{head}{{\"a\":2}}"), "b").0, Some(1));
+    let (status, said) = verify(&format!("{head}{{\"a\": 1}}"), "b");
+    assert!(status == Some(1) && said.contains("whitespace"), "{said}");
+    assert_eq!(verify("no request", "b").0, Some(2));
+}
+
+#[test]
+fn doctor_finds_nothing_in_the_way_of_a_new_folder_and_names_what_is() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().join("data");
+    let data = data.to_str().expect("a plain path");
+    let good = run(&["doctor", "--listen", "127.0.0.1:0", "--data", data]);
+    assert!(good.status.success(), "{}{}", out(&good), err(&good));
+    assert!(!Path::new(data).exists(), "it changes nothing");
+    let bad = run(&["doctor", "--listen", "192.0.2.1:80", "--data", data, "--egress-allow", "10.0.0.0/99"]);
+    assert_eq!(bad.status.code(), Some(1), "{}", out(&bad));
+    assert!(out(&bad).contains("2 to put right"), "{}", out(&bad));
+}
+
+#[test]
+fn openapi_prints_the_document() {
+    let document: serde_json::Value = serde_json::from_slice(&run(&["openapi"]).stdout).expect("JSON");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
+    assert!(document["paths"]["/v1/events"]["post"].is_object());
+}
