@@ -160,7 +160,7 @@ pub(crate) async fn run(after: AfterDemo) -> Result<ExitCode, Complaint> {
                 () = &mut told_to_end => break,
                 arrived = receiver.arrivals.recv() => {
                     let Some(arrived) = arrived else { break };
-                    println!("received {} on {}, answered {}: {}", arrived.event_type(), arrived.path, arrived.status, arrived.verdict());
+                    println!("received {} on {}, answered {}: {}", arrived.event_type, arrived.path, arrived.status, arrived.verdict());
                 }
             }
         }
@@ -255,7 +255,7 @@ async fn create_webhook(
             client.expect(Method::PATCH, &format!("/v1/tenants/{tenant}"), None, Some(&change)).await?;
         changed["settings"]["webhook"]["secret"].clone()
     } else {
-        let new = json!({ "url": url, "events": [system.event], "generateSecret": true });
+        let new = json!({ "url": url, "events": ["*"], "generateSecret": true });
         client.expect(Method::POST, "/v1/webhooks", Some(tenant), Some(&new)).await?["secret"].clone()
     };
     secret
@@ -368,6 +368,7 @@ struct Endpoint {
 /// A request that came, and what was made of it.
 struct Arrival {
     path: String,
+    event_type: String,
     headers: HeaderMap,
     at: Instant,
     status: StatusCode,
@@ -380,14 +381,6 @@ impl Arrival {
             Ok(()) => "verified".to_owned(),
             Err(complaint) => format!("NOT VERIFIED: {}", complaint.why),
         }
-    }
-
-    /// As the headers tell it; two of the systems tell it in the body only.
-    fn event_type(&self) -> &str {
-        ["x-smtm-event", "x-webhook-event"]
-            .iter()
-            .find_map(|name| self.headers.get(*name)?.to_str().ok())
-            .unwrap_or("an event")
     }
 }
 
@@ -474,16 +467,27 @@ async fn receive(
     let at = Instant::now();
     let (head, body) = request.into_parts();
     let path = head.uri.path().trim_start_matches('/').to_owned();
-    let (status, proof) = match Limited::new(body, BODY_BYTES_MAX).collect().await {
-        Ok(body) => judge(&path, &head.headers, &body.to_bytes(), endpoints),
-        Err(error) => (StatusCode::BAD_REQUEST, Err(error.to_string())),
+    let (body, (status, proof)) = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => {
+            let body = body.to_bytes();
+            let judged = judge(&path, &head.headers, &body, endpoints);
+            (body, judged)
+        }
+        Err(error) => (Bytes::new(), (StatusCode::BAD_REQUEST, Err(error.to_string()))),
     };
-    let arrival = Arrival { path, headers: head.headers, at, status, proof: proof.map_err(did_not_hold) };
+    let proof = proof.map_err(did_not_hold);
+    let arrival = Arrival { path, event_type: event_type(&body), headers: head.headers, at, status, proof };
     // The demo is ending when nobody listens any more.
     let _ = arrivals.send(arrival).await;
     let mut answer = Response::new(Full::new(Bytes::new()));
     *answer.status_mut() = status;
     Ok(answer)
+}
+
+/// As the body tells it: three of the formats call it `event`, two `type`.
+fn event_type(body: &[u8]) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    ["event", "type"].iter().find_map(|name| body[name].as_str()).unwrap_or("something else").to_owned()
 }
 
 fn judge(
