@@ -6,7 +6,7 @@ mod endpoint;
 mod log;
 mod producer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Test the release build.
     #[arg(long)]
     release: bool,
+    /// The server to test; built when absent.
+    #[arg(long)]
+    server: Option<PathBuf>,
     /// Keep the data folder and the server's log, also when all is well.
     #[arg(long)]
     keep: bool,
@@ -46,7 +49,10 @@ const SETTLE_POLL: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let build = if options.release { Build::Release } else { Build::Debug };
-    let program = commands::build("postrider-server", "postrider", build)?;
+    let program = match &options.server {
+        Some(server) => server.clone(),
+        None => commands::build("postrider-server", "postrider", build)?,
+    };
     let folder = tempfile::Builder::new().prefix("postrider-crash-").tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(crash(options, &program, &folder.path().join("data")));
