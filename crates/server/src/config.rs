@@ -4,7 +4,6 @@
 //! A later source wins: defaults, then the file, then the environment, then flags. A name that is not in the table is an
 //! error in every source, since a setting that is silently not applied is found out in production.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -460,34 +459,35 @@ fn edits(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// The table of `docs/configuration.md`.
-pub(crate) fn as_markdown() -> String {
-    let mut page =
-        String::from("| setting | environment | flag | value | default | |\n|---|---|---|---|---|---|\n");
-    for setting in SETTINGS {
-        let flag = match setting.on_command_line {
-            OnCommandLine::Flag | OnCommandLine::Switch => format!("`--{}`", setting.flag()),
-            OnCommandLine::Never => "none".to_owned(),
-        };
-        writeln!(
-            page,
-            "| `{}` | `{}` | {flag} | `{}` | {} | {} |",
-            setting.name,
-            setting.variable(),
-            setting.value.replace('|', "\\|"),
-            setting.default,
-            setting.about.replace('|', "\\|"),
-        )
-        .expect("because writing to a string cannot fail");
-    }
-    page
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::io::Write as _;
 
     use super::*;
+
+    /// The table of `docs/configuration.md`.
+    fn as_markdown() -> String {
+        let mut page =
+            String::from("| setting | environment | flag | value | default | |\n|---|---|---|---|---|---|\n");
+        for setting in SETTINGS {
+            let flag = match setting.on_command_line {
+                OnCommandLine::Flag | OnCommandLine::Switch => format!("`--{}`", setting.flag()),
+                OnCommandLine::Never => "none".to_owned(),
+            };
+            writeln!(
+                page,
+                "| `{}` | `{}` | {flag} | `{}` | {} | {} |",
+                setting.name,
+                setting.variable(),
+                setting.value.replace('|', "\\|"),
+                setting.default,
+                setting.about.replace('|', "\\|"),
+            )
+            .expect("because writing to a string cannot fail");
+        }
+        page
+    }
 
     fn load(
         file: Option<&str>,
