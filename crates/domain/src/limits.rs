@@ -45,9 +45,9 @@ pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Attempts in flight, in all. Each holds a socket and some 30 KiB.
-pub const IN_FLIGHT_MAX: usize = 1024;
+pub const IN_FLIGHT_MAX: usize = 2048;
 /// Of those, one tenant's: half, so that one tenant with many hanging endpoints leaves the other half to the rest.
-pub const IN_FLIGHT_PER_TENANT_MAX: usize = 512;
+pub const IN_FLIGHT_PER_TENANT_MAX: usize = 1024;
 /// Of those, one webhook's.
 pub const IN_FLIGHT_PER_WEBHOOK_MAX: usize = 128;
 /// A webhook whose last attempts all failed gets few slots until one succeeds: it can neither use many sockets nor be

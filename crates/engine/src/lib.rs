@@ -127,7 +127,8 @@ impl Engine {
         idempotency: Option<NewIdempotency>,
     ) -> Result<Answered<(Published, Draft)>, EngineError> {
         let draft = ingest::check(tenant, publication, EventKind::Normal)?;
-        let published = self.0.outbound.publish(tenant, vec![draft.clone()], Audience::Matching, idempotency).await?;
+        let published =
+            self.0.outbound.publish(tenant, vec![draft.clone()], Audience::Matching, idempotency).await?;
         match one(published)? {
             Answered::Fresh(published) => Ok(Answered::Fresh((published, draft))),
             Answered::Replayed(answer) => Ok(Answered::Replayed(answer)),
@@ -158,7 +159,10 @@ impl Engine {
     ) -> Result<Answered<Published>, EngineError> {
         let draft = ingest::check(tenant, publication, EventKind::Test)?;
         let slot = self.0.outbound.lanes.reserve_test(tenant.id, webhook.id).ok_or_else(|| {
-            EngineError::refused(Code::Overloaded, "Every sending slot is taken just now. Try again in a few seconds.")
+            EngineError::refused(
+                Code::Overloaded,
+                "Every sending slot is taken just now. Try again in a few seconds.",
+            )
         })?;
         one(self.0.outbound.publish(tenant, vec![draft], Audience::Only(webhook, slot), idempotency).await?)
     }
@@ -178,7 +182,10 @@ impl Engine {
         if !old.state.is_final() {
             return Err(EngineError::refused(
                 Code::DeliveryNotFinal,
-                format!("The delivery is {}; it can be retried by hand once it has ended.", old.state.as_str()),
+                format!(
+                    "The delivery is {}; it can be retried by hand once it has ended.",
+                    old.state.as_str()
+                ),
             ));
         }
         if tenant.webhook(old.webhook).is_none() {
@@ -223,7 +230,8 @@ impl Engine {
             }
         }
         outbound.abandon();
-        let mut tasks = std::mem::take(&mut *self.0.tasks.lock().expect("because no holder of this lock panics"));
+        let mut tasks =
+            std::mem::take(&mut *self.0.tasks.lock().expect("because no holder of this lock panics"));
         tasks.shutdown().await;
     }
 }

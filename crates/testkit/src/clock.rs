@@ -109,6 +109,14 @@ impl Clock for ManualClock {
     }
 }
 
+/// Lets every other task and thread go on, for tests that look again until something holds.
+///
+/// A bare `yield_now` is not enough: a runtime of one thread that never parks may not hear of what the store's writer
+/// woke. Handing a turn to another thread makes it park.
+pub async fn turn() {
+    tokio::task::spawn_blocking(std::thread::yield_now).await.expect("because yielding does not panic");
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

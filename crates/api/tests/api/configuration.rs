@@ -52,7 +52,7 @@ async fn a_tenant_is_created_changed_and_deleted_with_everything() {
             assert_eq!((&shown["tenant"], &shown["kind"]), (&json!("acme"), &json!("tenant_delete")));
             break;
         }
-        tokio::task::yield_now().await;
+        postrider_testkit::clock::turn().await;
     }
     let audit = world.whole_list("/v1/audit", "").await;
     assert!(

@@ -160,7 +160,7 @@ async fn what_failed_in_a_time_range_is_sent_again() {
             assert_eq!((&shown["done"], &shown["kind"]), (&json!(2), &json!("recover")));
             break;
         }
-        tokio::task::yield_now().await;
+        postrider_testkit::clock::turn().await;
     }
     let backwards = json!({"from": "2026-04-11T00:00:00Z", "until": "2026-04-10T00:00:00Z"});
     let refused = world.operator(Method::POST, format!("/v1/webhooks/{id}/recover"), "jobs").json(&backwards);
@@ -175,7 +175,7 @@ async fn settle(world: &World, round: usize) {
         if rows.iter().all(|row| row["attemptCount"] == round && row["state"] != "sending") {
             return;
         }
-        tokio::task::yield_now().await;
+        postrider_testkit::clock::turn().await;
     }
 }
 

@@ -164,7 +164,7 @@ impl World {
                 return shown;
             }
             // The result is on its way through the writer, in other tasks of this very runtime.
-            tokio::task::yield_now().await;
+            postrider_testkit::clock::turn().await;
         }
     }
 

@@ -11,10 +11,10 @@ use postrider_domain::event::EventKind;
 use postrider_domain::id::{self, DeliveryId};
 use postrider_domain::limits;
 use postrider_domain::profile::{BodyRule, Message, Profile};
+use postrider_domain::signature;
 use postrider_domain::time::Timestamp;
 use postrider_egress::{BodyEnd, Exchange, FailureClass, ReadBody, Request, Reuse};
 use postrider_store::StoredEvent;
-use sha2::{Digest, Sha256};
 
 use super::catalogue::{Pinned, Tenant, Webhook};
 use super::dispatch::Outbound;
@@ -223,7 +223,7 @@ fn render_body(profile: &Profile, event: &EventInHand, message: &Message<'_>) ->
             class: AttemptClass::NotRenderable,
             detail: format!("The event cannot be written in the profile's format: {error}"),
         })?;
-        let sha256 = Sha256::digest(&bytes).into();
+        let sha256 = signature::sha256(&bytes);
         Ok(Rendered { bytes: Bytes::from(bytes), sha256 })
     };
     if !profile.body_depends_on_event_only() {
@@ -239,7 +239,9 @@ fn render_body(profile: &Profile, event: &EventInHand, message: &Message<'_>) ->
 fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), NotMade> {
     let bad = |_| NotMade {
         class: AttemptClass::NotRenderable,
-        detail: format!("The header {name} cannot be sent: its value has characters that HTTP does not allow."),
+        detail: format!(
+            "The header {name} cannot be sent: its value has characters that HTTP does not allow."
+        ),
     };
     let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
     let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad(()))?;

@@ -365,7 +365,9 @@ impl Catalogue {
         version: i64,
     ) -> Result<Arc<Pinned>, StoreError> {
         let row = store.tenant_pinned(tenant.id, version).await?.ok_or(StoreError::NotFound)?;
-        let corrupt = |what: String| StoreError::Corrupt(format!("version {version} of the tenant {}: {what}", tenant.id));
+        let corrupt = |what: String| {
+            StoreError::Corrupt(format!("version {version} of the tenant {}: {what}", tenant.id))
+        };
         let profile = self.profile_version(&row.profile, &row.profile_version).ok_or_else(|| {
             corrupt(format!("the profile {} has no version {}", row.profile, row.profile_version))
         })?;

@@ -11,8 +11,8 @@ use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
 use postrider_store::{
-    Claimed, Commit, CommitOutcome, EventOutcome, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency, Settlement, Store,
-    StoreError, StoredEvent,
+    Claimed, Commit, CommitOutcome, EventOutcome, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency,
+    Settlement, Store, StoreError, StoredEvent,
 };
 use tokio::sync::mpsc;
 
@@ -141,7 +141,9 @@ impl Outbound {
             }
             Commit { events, idempotency, ..Commit::new(tenant.id, mint.now) }
         })?;
-        Committing { outbound: self.clone(), tenant: tenant.clone(), answer: Some(answer), planned }.finish().await
+        Committing { outbound: self.clone(), tenant: tenant.clone(), answer: Some(answer), planned }
+            .finish()
+            .await
     }
 
     /// New deliveries of events that are stored: manual retries and recoveries. They go out through the lanes.
@@ -179,7 +181,9 @@ impl Outbound {
                 for ((_, webhook), _) in pairs.iter().zip(&replays).filter(|(_, made)| **made) {
                     self.lanes.scheduled(tenant, *webhook, now);
                 }
-                Ok(ReplayOutcome::Done(ids.into_iter().zip(replays).map(|(id, made)| made.then_some(id)).collect()))
+                Ok(ReplayOutcome::Done(
+                    ids.into_iter().zip(replays).map(|(id, made)| made.then_some(id)).collect(),
+                ))
             }
             CommitOutcome::Replayed(answer) => Ok(ReplayOutcome::Replayed(answer)),
             CommitOutcome::KeyReused => Ok(ReplayOutcome::KeyReused),
@@ -290,7 +294,8 @@ impl Outbound {
     async fn cancel(&self, want: Want, reason: Reason) {
         let now = self.clock.now();
         let due_before = (reason == Reason::Paused).then(|| now.plus(std::time::Duration::from_millis(1)));
-        let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await {
+        let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await
+        {
             Ok(_) => None,
             Err(error) => {
                 tracing::error!(%error, "cancel.waits");
@@ -337,7 +342,9 @@ impl Outbound {
     /// Returns a claim of which nothing was sent.
     async fn hand_back(&self, claimed: &Claimed) {
         let now = self.clock.now();
-        if let Err(error) = self.store.delivery_hand_back(now, claimed.tenant, claimed.delivery, claimed.fence).await {
+        if let Err(error) =
+            self.store.delivery_hand_back(now, claimed.tenant, claimed.delivery, claimed.fence).await
+        {
             // Its lease ends; then it reads `unknown` and is sent again.
             tracing::error!(%error, delivery = %claimed.delivery, "hand_back.failed");
             return;
@@ -406,8 +413,11 @@ impl Outbound {
             }
             Audience::Matching => {
                 let (kind, first_due) = (DeliveryKind::Normal, due::first_due(tenant, now));
-                let question =
-                    Question { kind: draft.kind, event_type: &draft.event_type, mode: tenant.delivery_mode() };
+                let question = Question {
+                    kind: draft.kind,
+                    event_type: &draft.event_type,
+                    mode: tenant.delivery_mode(),
+                };
                 for webhook in &tenant.webhooks {
                     let candidate = Candidate { patterns: &webhook.patterns, enabled: webhook.enabled };
                     if matcher::interested(question, candidate).is_err() {

@@ -100,7 +100,9 @@ pub fn plan_problem(tenant: &Tenant) -> Problem {
     let plan = tenant.plan.as_deref().unwrap_or("none");
     Problem::new(
         Code::PlanExcludesWebhooks,
-        format!("Webhooks need one of these plans: {plans}. The tenant's plan is: {plan}. Change the plan first."),
+        format!(
+            "Webhooks need one of these plans: {plans}. The tenant's plan is: {plan}. Change the plan first."
+        ),
     )
 }
 
@@ -141,7 +143,9 @@ fn check_type<'t>(tenant: &'t Tenant, event_type: &str) -> Result<Option<&'t Eve
             return Err(Problem::at(
                 Code::EventTypeNotExposed,
                 "type",
-                format!("{event_type} is not among the event types that this tenant exposes (settings.exposedEventTypes)."),
+                format!(
+                    "{event_type} is not among the event types that this tenant exposes (settings.exposedEventTypes)."
+                ),
             ));
         }
         return Ok(Some(known));
@@ -157,7 +161,11 @@ fn check_type<'t>(tenant: &'t Tenant, event_type: &str) -> Result<Option<&'t Eve
     } else {
         "GET /v1/event-types lists the types of the tenant's profile."
     };
-    Err(Problem::at(Code::UnknownEventType, "type", format!("{event_type} is not a known event type. {what_to_do}")))
+    Err(Problem::at(
+        Code::UnknownEventType,
+        "type",
+        format!("{event_type} is not a known event type. {what_to_do}"),
+    ))
 }
 
 fn compact_data(raw: &str) -> Result<Vec<u8>, Problem> {
@@ -184,11 +192,15 @@ fn compact_data(raw: &str) -> Result<Vec<u8>, Problem> {
 
 fn check_schema(tenant: &Tenant, known: &EventType, data: &[u8]) -> Result<Vec<Warning>, Problem> {
     let mode = tenant.schema_mode();
-    let Some(schema) = known.schema.as_ref().filter(|_| mode != SchemaMode::Off) else { return Ok(Vec::new()) };
-    let value: serde_json::Value = serde_json::from_slice(data)
-        .map_err(|error| Problem::at(Code::MalformedJson, "data", format!("The data is not JSON: {error}.")))?;
+    let Some(schema) = known.schema.as_ref().filter(|_| mode != SchemaMode::Off) else {
+        return Ok(Vec::new());
+    };
+    let value: serde_json::Value = serde_json::from_slice(data).map_err(|error| {
+        Problem::at(Code::MalformedJson, "data", format!("The data is not JSON: {error}."))
+    })?;
     let Err(issues) = schema.validate(&value) else { return Ok(Vec::new()) };
-    let first = issues.first().map(|issue| format!("data{}: {}", issue.path, issue.message)).unwrap_or_default();
+    let first =
+        issues.first().map(|issue| format!("data{}: {}", issue.path, issue.message)).unwrap_or_default();
     let detail = match issues.len() {
         0 | 1 => first,
         many => format!("{first} (and {} more)", many - 1),
@@ -197,7 +209,10 @@ fn check_schema(tenant: &Tenant, known: &EventType, data: &[u8]) -> Result<Vec<W
         SchemaMode::Reject => Err(Problem::at(
             Code::SchemaViolation,
             "data",
-            format!("The data does not follow the schema of {}: {detail}. GET /v1/event-types shows the schema.", known.name),
+            format!(
+                "The data does not follow the schema of {}: {detail}. GET /v1/event-types shows the schema.",
+                known.name
+            ),
         )),
         SchemaMode::Warn | SchemaMode::Off => {
             tracing::debug!(tenant = %tenant.public_id, event_type = %known.name, "event.schema_warning");

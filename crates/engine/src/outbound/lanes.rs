@@ -298,7 +298,10 @@ impl Lanes {
 
     fn free(&self, state: &mut State, tenant: TenantId, webhook: WebhookId, now: Timestamp) -> usize {
         let in_all = self.limits.in_all.saturating_sub(state.in_flight);
-        let of_tenant = self.limits.per_tenant.saturating_sub(state.tenants.get(&tenant).map_or(0, |lane| lane.in_flight));
+        let of_tenant = self
+            .limits
+            .per_tenant
+            .saturating_sub(state.tenants.get(&tenant).map_or(0, |lane| lane.in_flight));
         let lane = state.webhook(tenant, webhook, now);
         let stalled = lane.in_flight > 0 && now.since(lane.moved) > STALLED_AFTER;
         let cap = if lane.failures >= limits::FAILING_AFTER || stalled {

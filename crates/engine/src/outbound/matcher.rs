@@ -36,7 +36,9 @@ impl No {
             Self::PatternsDoNotMatch => {
                 "None of the webhook's event patterns matches this type. Add the type to the webhook's events to receive it."
             }
-            Self::WebhookOff => "The webhook was off when the event was accepted. Switch it on to receive later events.",
+            Self::WebhookOff => {
+                "The webhook was off when the event was accepted. Switch it on to receive later events."
+            }
             Self::OperationalNotNamed => {
                 "Events about Postrider's own work go to webhooks that name the type in full. Add the type to the webhook's events."
             }

@@ -98,7 +98,9 @@ fn decide(outbound: &Outbound, work: &Work, attempted: &Attempted) -> Decision {
             Standing::OffAndHolds => {
                 Decision { due: Some(due), step, ..decision(DeliveryState::Scheduled, Reason::Held) }
             }
-            Standing::On => Decision { due: Some(due), step, ..decision(DeliveryState::Scheduled, Reason::RetryDue) },
+            Standing::On => {
+                Decision { due: Some(due), step, ..decision(DeliveryState::Scheduled, Reason::RetryDue) }
+            }
         },
     }
 }
@@ -124,13 +126,11 @@ fn standing(outbound: &Outbound, work: &Work) -> Standing {
 }
 
 fn attempt_row(work: &Work, attempted: &Attempted, class: AttemptClass) -> AttemptRow {
-    let (status, head, body, body_bytes) = match attempted.exchange.as_ref().map(|exchange| &exchange.result) {
-        Some(Ok(response)) => (
-            Some(response.status),
-            response.head.clone(),
-            response.body.clone(),
-            response.body_bytes,
-        ),
+    let (status, head, body, body_bytes) = match attempted.exchange.as_ref().map(|exchange| &exchange.result)
+    {
+        Some(Ok(response)) => {
+            (Some(response.status), response.head.clone(), response.body.clone(), response.body_bytes)
+        }
         _ => (None, Bytes::new(), Bytes::new(), 0),
     };
     let timing = attempted.exchange.as_ref().map(|exchange| exchange.timing).unwrap_or_default();
@@ -213,7 +213,11 @@ async fn commit(
     let mut late = None;
     loop {
         let submitted = match &follow {
-            Some(draft) => outbound.submit_settled_with_event(&work.tenant, settlement(work, decision, &row), draft.clone()),
+            Some(draft) => outbound.submit_settled_with_event(
+                &work.tenant,
+                settlement(work, decision, &row),
+                draft.clone(),
+            ),
             None => outbound
                 .accept
                 .submit(|mint| Commit {

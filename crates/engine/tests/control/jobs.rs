@@ -376,7 +376,7 @@ async fn jobs_are_worked_off_when_they_are_asked_for() {
             assert_eq!(state, JobState::Done);
             break;
         }
-        tokio::task::yield_now().await;
+        postrider_testkit::clock::turn().await;
     }
     running.abort();
     assert!(running.await.is_err_and(|ended| ended.is_cancelled()));

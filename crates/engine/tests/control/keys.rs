@@ -169,7 +169,7 @@ async fn the_uses_of_keys_are_written_together_after_a_minute() {
     assert_eq!(used().await, 0);
     house.clock.advance(Duration::from_secs(30));
     while used().await == 0 {
-        tokio::task::yield_now().await;
+        postrider_testkit::clock::turn().await;
     }
     assert_eq!(used().await, 3);
     running.abort();

@@ -65,7 +65,8 @@ async fn a_scheduled_retry_survives_the_restart_with_its_time_and_its_step() {
     house.publish(&tenant, "task.completed").await;
     house.until_due(&tenant).await;
     receiver.wait_for(2).await;
-    let before = house.until(&tenant, |all| all[0].state == DeliveryState::Scheduled && all[0].attempts == 2).await;
+    let before =
+        house.until(&tenant, |all| all[0].state == DeliveryState::Scheduled && all[0].attempts == 2).await;
     house.engine.stop(std::time::Duration::from_secs(1)).await;
     let after = house.after_power_loss().await;
     let same = after.deliveries(&tenant).await;
@@ -88,7 +89,7 @@ async fn a_stop_waits_for_what_is_in_flight_and_claims_nothing_new() {
     receiver.wait_for(1).await;
     let engine = house.engine.clone();
     let stopping = tokio::spawn(async move { engine.stop(std::time::Duration::from_secs(60)).await });
-    tokio::task::yield_now().await;
+    postrider_testkit::clock::turn().await;
     // Accepted while stopping: it is durable, and waits for the next start.
     house.publish(&tenant, "order.created").await;
     gate.open();

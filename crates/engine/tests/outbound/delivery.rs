@@ -50,7 +50,10 @@ async fn a_failing_receiver_is_asked_again_at_the_profile_s_exact_delays_and_the
         assert_eq!(house.until_due(&tenant).await, Duration::from_secs(seconds));
     }
     let deliveries = house.all_ended(&tenant).await;
-    assert_eq!((deliveries[0].state, deliveries[0].reason), (DeliveryState::Failed, Reason::RetriesExhausted));
+    assert_eq!(
+        (deliveries[0].state, deliveries[0].reason),
+        (DeliveryState::Failed, Reason::RetriesExhausted)
+    );
     assert_eq!(deliveries[0].attempts, 6);
     let bodies: Vec<_> = receiver.received().iter().map(|received| received.body.clone()).collect();
     assert_eq!(bodies.len(), 6);
@@ -72,7 +75,10 @@ async fn retry_after_moves_the_next_attempt_later_and_never_earlier() {
     house.publish(&tenant, "order.created").await;
     assert_eq!(house.until_due(&tenant).await, Duration::from_secs(120));
     let second = house.until_due(&tenant).await;
-    assert!((Duration::from_secs(270)..=Duration::from_secs(330)).contains(&second), "{second:?} is 5 min ± 10 %");
+    assert!(
+        (Duration::from_secs(270)..=Duration::from_secs(330)).contains(&second),
+        "{second:?} is 5 min ± 10 %"
+    );
     assert_eq!(house.all_ended(&tenant).await[0].state, DeliveryState::Delivered);
 }
 
@@ -128,10 +134,12 @@ async fn the_same_id_with_the_same_content_is_one_event_and_with_other_content_a
     let tenant = house.tenant("standard").await;
     house.webhook(&tenant, &receiver.url("/"), &["*"]).await;
     let first = house.try_publish(&tenant, "order.created", Some("order-1"), "{\"n\":1}").await.expect("new");
-    let again = house.try_publish(&tenant, "order.created", Some("order-1"), "{ \"n\": 1 }").await.expect("same");
+    let again =
+        house.try_publish(&tenant, "order.created", Some("order-1"), "{ \"n\": 1 }").await.expect("same");
     let EventOutcome::New(id) = first.outcome else { panic!("{:?}", first.outcome) };
     assert_eq!(again.outcome, EventOutcome::Same(id));
-    let other = house.try_publish(&tenant, "order.created", Some("order-1"), "{\"n\":2}").await.expect("an outcome");
+    let other =
+        house.try_publish(&tenant, "order.created", Some("order-1"), "{\"n\":2}").await.expect("an outcome");
     assert_eq!(other.outcome, EventOutcome::Different);
     let deliveries = house.all_ended(&tenant).await;
     assert_eq!(deliveries.len(), 1);
@@ -161,7 +169,11 @@ async fn a_burst_beyond_every_bound_waits_in_the_store_and_is_delivered_whole() 
     gate.open();
     let deliveries = house.all_ended(&tenant).await;
     assert_eq!(deliveries.len(), 40);
-    assert!(deliveries.iter().all(|delivery| delivery.state == DeliveryState::Delivered && delivery.attempts == 1));
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.state == DeliveryState::Delivered && delivery.attempts == 1)
+    );
     assert_eq!(receiver.received().len(), 40);
     house.ledger_balances().await;
 }
@@ -178,7 +190,8 @@ async fn what_is_durable_is_sent_even_when_the_publisher_hangs_up() {
             Publication { id: None, event_type: "order.created", time: None, data: "{}", depth: 0 };
         let mut publishing = Box::pin(house.engine.publish(&tenant, &publication, None));
         // One poll hands the work to the writer; then the caller is gone.
-        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(publishing.as_mut().poll(cx).is_ready())).await;
+        let polled =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(publishing.as_mut().poll(cx).is_ready())).await;
         assert!(!polled, "the writer's word cannot be there within one poll of this thread");
     }
     receiver.wait_for(1).await;
@@ -194,7 +207,9 @@ async fn a_manual_retry_is_a_new_delivery_with_the_same_idempotency_key_for_the_
     receiver.answer_next([Answer::status(500)]);
     let tenant = house.tenant("org-jobs").await;
     let new = postrider_engine::control::TenantPatch {
-        settings: serde_json::json!({"webhook": {"url": receiver.url("/"), "enabled": true}}).as_object().cloned(),
+        settings: serde_json::json!({"webhook": {"url": receiver.url("/"), "enabled": true}})
+            .as_object()
+            .cloned(),
         ..Default::default()
     };
     let actor = postrider_engine::control::Actor::postrider();
@@ -202,10 +217,12 @@ async fn a_manual_retry_is_a_new_delivery_with_the_same_idempotency_key_for_the_
     house.try_publish(&tenant, "job.deleted", None, "{\"job\":{\"id\":\"1\"}}").await.expect("accepted");
     let failed = house.all_ended(&tenant).await.remove(0);
     assert_eq!((failed.state, failed.reason), (DeliveryState::Failed, Reason::SingleAttemptFailed));
-    let Ok(Answered::Fresh(retry)) = house.engine.delivery_retry(&house.now(&tenant), failed.id, None).await else {
+    let Ok(Answered::Fresh(retry)) = house.engine.delivery_retry(&house.now(&tenant), failed.id, None).await
+    else {
         panic!("the retry was refused");
     };
-    let deliveries = house.until(&tenant, |all| all.len() == 2 && all.iter().all(|one| one.state.is_final())).await;
+    let deliveries =
+        house.until(&tenant, |all| all.len() == 2 && all.iter().all(|one| one.state.is_final())).await;
     assert_eq!(deliveries[1].id, retry);
     assert_eq!((deliveries[1].kind, deliveries[1].state), (DeliveryKind::Replay, DeliveryState::Delivered));
     assert_eq!(deliveries[1].event, failed.event);
@@ -239,8 +256,12 @@ async fn a_test_event_is_one_request_also_to_a_webhook_that_is_off() {
     assert_eq!((deliveries[0].kind, deliveries[0].state), (DeliveryKind::Test, DeliveryState::Failed));
     assert_eq!(deliveries[0].attempts, 1);
     assert!(String::from_utf8_lossy(&receiver.received()[0].body).contains("\"test\":true"));
-    let stats =
-        house.engine.store().webhook_stats(tenant.id, webhook.id, house.engine.clock().now()).await.expect("stats");
+    let stats = house
+        .engine
+        .store()
+        .webhook_stats(tenant.id, webhook.id, house.engine.clock().now())
+        .await
+        .expect("stats");
     assert_eq!(stats.attempts, 0, "tests count in no statistic");
     house.ledger_balances().await;
 }

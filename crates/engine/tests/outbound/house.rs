@@ -116,8 +116,12 @@ impl House {
     }
 
     pub(crate) async fn deliveries(&self, tenant: &Tenant) -> Vec<StoredDelivery> {
-        let mut all =
-            self.engine.store().delivery_list(tenant.id, &DeliveryFilter::default(), 1000).await.expect("a list");
+        let mut all = self
+            .engine
+            .store()
+            .delivery_list(tenant.id, &DeliveryFilter::default(), 1000)
+            .await
+            .expect("a list");
         all.reverse();
         all
     }
@@ -136,7 +140,7 @@ impl House {
                 return deliveries;
             }
             assert!(tokio::time::Instant::now() < patience, "waited in vain: {deliveries:#?}");
-            tokio::task::yield_now().await;
+            postrider_testkit::clock::turn().await;
         }
     }
 
@@ -151,14 +155,12 @@ impl House {
         let waits = |delivery: &StoredDelivery| delivery.due.is_some_and(|due| due > now);
         let deliveries = self
             .until(tenant, |all| {
-                all.iter().any(waits) && all.iter().all(|delivery| delivery.state.is_final() || waits(delivery))
+                all.iter().any(waits)
+                    && all.iter().all(|delivery| delivery.state.is_final() || waits(delivery))
             })
             .await;
-        let due = deliveries
-            .iter()
-            .filter_map(|delivery| delivery.due)
-            .min()
-            .expect("something is scheduled");
+        let due =
+            deliveries.iter().filter_map(|delivery| delivery.due).min().expect("something is scheduled");
         let wait = due.since(self.clock.now());
         self.clock.set(self.clock.now().max(due));
         wait
@@ -179,7 +181,8 @@ async fn start(
     lanes: LaneLimits,
 ) -> Engine {
     let random: Arc<dyn Random> = random;
-    let store = Store::open(OpenOptions::new(folder, random.clone(), clock.now())).await.expect("the store opens");
+    let store =
+        Store::open(OpenOptions::new(folder, random.clone(), clock.now())).await.expect("the store opens");
     Engine::start(Parts {
         store,
         egress: Arc::new(egress()),

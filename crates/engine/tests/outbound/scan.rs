@@ -45,7 +45,10 @@ async fn an_operator_may_run_the_scan_now_and_each_event_goes_out_at_most_once()
     house.try_publish(&tenant, "wo.created", None, CREATED).await.expect("accepted");
     assert_eq!(house.engine.scan_run(&house.now(&tenant)).await.expect("a scan"), 1);
     let deliveries = house.all_ended(&tenant).await;
-    assert_eq!((deliveries[0].state, deliveries[0].reason), (DeliveryState::Failed, Reason::SingleAttemptFailed));
+    assert_eq!(
+        (deliveries[0].state, deliveries[0].reason),
+        (DeliveryState::Failed, Reason::SingleAttemptFailed)
+    );
     assert_eq!(house.engine.scan_run(&house.now(&tenant)).await.expect("a scan"), 0);
     house.clock.advance(Duration::from_secs(3 * 24 * 3600));
     assert_eq!(receiver.received().len(), 1);

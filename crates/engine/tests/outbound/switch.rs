@@ -65,7 +65,10 @@ async fn deleting_a_webhook_cancels_what_is_scheduled_and_keeps_the_history() {
         .await
         .expect("it is deleted");
     let deliveries = house.all_ended(&tenant).await;
-    assert_eq!((deliveries[0].state, deliveries[0].reason), (DeliveryState::Cancelled, Reason::WebhookDeleted));
+    assert_eq!(
+        (deliveries[0].state, deliveries[0].reason),
+        (DeliveryState::Cancelled, Reason::WebhookDeleted)
+    );
     let due = house.clock.now().plus(Duration::from_secs(3600));
     house.clock.set(due);
     house.publish(&tenant, "task.completed").await;
