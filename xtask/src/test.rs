@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
         needs: &[NEXTEST, NODE, NPM, PYTHON, PIP],
         run: tests,
     },
+    Step { name: "openapi", what: "docs/openapi.json is what the binary serves", needs: &[], run: openapi },
     Step { name: "crash", what: "nothing is lost over a few kills", needs: &[], run: crash },
     Step { name: "demo", what: "a newcomer's first minute", needs: &[], run: demo },
 ];
@@ -72,6 +73,10 @@ fn lint() -> Result<()> {
 
 fn tests() -> Result<()> {
     cargo(&["nextest", "run", "--workspace"])
+}
+
+fn openapi() -> Result<()> {
+    commands::run(Command::new(env::current_exe()?).args(["openapi", "--check"]))
 }
 
 /// Enough kills to meet each state of a delivery more than once; hundreds are `cargo xtask crash --kills 200`.

@@ -1,7 +1,7 @@
 //! From durable to on its way: what was accepted with a slot is sent at once, what waits is claimed when its lane is free.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use postrider_domain::delivery::{DeliveryKind, Reason};
 use postrider_domain::id::{DeliveryId, EventId, TenantId, WebhookId};
@@ -51,7 +51,6 @@ pub struct Outbound {
     pub metrics: Arc<Metrics>,
     pub notices: mpsc::Sender<Notice>,
     abandoned: AtomicBool,
-    settling_late: AtomicUsize,
 }
 
 /// An event that was handed to the writer, and what is to be done once it is durable.
@@ -118,7 +117,6 @@ impl Outbound {
             metrics,
             notices,
             abandoned: AtomicBool::new(false),
-            settling_late: AtomicUsize::new(0),
         }
     }
 
@@ -383,16 +381,6 @@ impl Outbound {
         self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Marks a result that waits for the store; while there is one, its expired lease is not taken for a crash.
-    pub fn settling_late(&self) -> LateSettling<'_> {
-        self.settling_late.fetch_add(1, Ordering::Relaxed);
-        LateSettling(&self.settling_late)
-    }
-
-    pub fn settles_late(&self) -> bool {
-        self.settling_late.load(Ordering::Relaxed) > 0
-    }
-
     /// One draft: its webhooks, their slots, and the rows to write.
     fn plan(
         self: &Arc<Self>,
@@ -514,15 +502,6 @@ pub enum ReplayOutcome {
     Done(Vec<Option<DeliveryId>>),
     Replayed(Vec<u8>),
     KeyReused,
-}
-
-/// See [`Outbound::settling_late`].
-pub struct LateSettling<'a>(&'a AtomicUsize);
-
-impl Drop for LateSettling<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Work at the writer. Dropped before the writer's word (the caller hung up), it goes on in a task of its own: what is

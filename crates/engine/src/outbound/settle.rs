@@ -210,7 +210,6 @@ async fn commit(
     row: AttemptRow,
     follow: Option<Draft>,
 ) -> bool {
-    let mut late = None;
     loop {
         let submitted = match &follow {
             Some(draft) => outbound.submit_settled_with_event(
@@ -244,7 +243,6 @@ async fn commit(
                     // The process ends; the claim stays and reads `unknown` after the restart.
                     return false;
                 }
-                late.get_or_insert_with(|| outbound.settling_late());
                 tracing::error!(delivery = %work.delivery, %error, "settle.waits");
                 let again = outbound.clock.now().plus(STORE_RETRY);
                 outbound.clock.sleep_until(again).await;
