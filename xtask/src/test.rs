@@ -1,6 +1,5 @@
 //! `cargo xtask test`: a table of steps, run in order until one fails.
 
-use std::env;
 use std::process::Command;
 
 use crate::commands::{self, Build};
@@ -30,7 +29,7 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests",
         what: "every test of the workspace, with receivers in Node and Python as oracles",
-        needs: &[NEXTEST, NODE, NPM, PYTHON, PIP],
+        needs: &[NEXTEST, NODE, NPM, PYTHON, VENV],
         run: tests,
     },
     Step { name: "openapi", what: "docs/openapi.json is what the binary serves", needs: &[], run: openapi },
@@ -76,17 +75,22 @@ fn tests() -> Result<()> {
 }
 
 fn openapi() -> Result<()> {
-    commands::run(Command::new(env::current_exe()?).args(["openapi", "--check"]))
+    xtask(&["openapi", "--check"])
 }
 
 /// Enough kills to meet each state of a delivery more than once; hundreds are `cargo xtask crash --kills 200`.
 fn crash() -> Result<()> {
-    commands::run(Command::new(env::current_exe()?).args(["crash", "--kills", "5"]))
+    xtask(&["crash", "--kills", "5"])
 }
 
 fn demo() -> Result<()> {
     let program = commands::build("postrider-server", "postrider", Build::Debug)?;
     commands::run(Command::new(program).args(["demo", "--once"]).current_dir(commands::root()))
+}
+
+/// Another command of this program. By way of cargo: building the tests may have replaced the file we run from.
+fn xtask(arguments: &[&str]) -> Result<()> {
+    cargo(&[&["run", "--quiet", "--package", "xtask", "--"], arguments].concat())
 }
 
 fn cargo(arguments: &[&str]) -> Result<()> {
@@ -120,8 +124,12 @@ const NEXTEST: Tool = Tool {
 const NODE: Tool = Tool { name: "Node", probe: ("node", &["--version"]), get: Get::Apt("nodejs") };
 const NPM: Tool = Tool { name: "npm", probe: ("npm", &["--version"]), get: Get::Apt("npm") };
 const PYTHON: Tool = Tool { name: "Python 3", probe: ("python3", &["--version"]), get: Get::Apt("python3") };
-const PIP: Tool =
-    Tool { name: "pip", probe: ("python3", &["-m", "pip", "--version"]), get: Get::Apt("python3-pip") };
+/// What `python3 -m venv` needs; Debian has it in a package of its own.
+const VENV: Tool = Tool {
+    name: "Python's venv",
+    probe: ("python3", &["-c", "import ensurepip, venv"]),
+    get: Get::Apt("python3-venv"),
+};
 
 /// Sees to it that the tool is there: installs it where that needs nobody's leave, and says how to otherwise.
 fn provide(tool: &Tool) -> Result<()> {

@@ -256,8 +256,13 @@ fn key_reused() -> Problem {
 
 /// Acts on what the outbound flow noticed but must not do itself: it writes no configuration.
 async fn act_on_notices(control: Control, outbound: Arc<Outbound>, mut inbox: mpsc::Receiver<Notice>) {
-    while let Some(Notice::WebhookGone { tenant, webhook }) = inbox.recv().await {
+    while let Some(Notice::WebhookGone { tenant, webhook, updated }) = inbox.recv().await {
         const REASON: &str = "The receiver answered 410 Gone.";
+        let now = outbound.catalogue.tenant(tenant).and_then(|tenant| tenant.webhook(webhook).cloned());
+        if now.is_none_or(|webhook| webhook.updated > updated) {
+            // The answer is about what the webhook was; its new URL has not been asked yet.
+            continue;
+        }
         match control.webhook_disable(tenant, webhook, REASON).await {
             Ok(true) => webhook_disabled_event(&outbound, tenant, webhook, REASON).await,
             Ok(false) => {}

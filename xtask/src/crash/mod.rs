@@ -99,7 +99,9 @@ async fn crash(options: &Options, program: &Path, data: &Path) -> Result<()> {
     let ledgers = log::ledgers(&mut api).await?;
     let findings = checker::check(&story, &ledgers);
     report(options.kills, slowest_restart, &story, &findings);
-    if findings.violations.is_empty() {
+    if story.published.is_empty() || story.seen.is_empty() {
+        Err(Failure::new("nothing was published or nothing arrived: this run shows nothing"))
+    } else if findings.violations.is_empty() {
         Ok(())
     } else {
         Err(Failure::new(format!("{} violations, seed {}", findings.violations.len(), random.seed())))

@@ -165,10 +165,16 @@ impl Control {
         if !write.jobs.is_empty() {
             self.0.work.notify_one();
         }
+        let tenant = after.tenant.or(after.gone);
+        // Within the turn: two changes reach the lanes in the order in which they were made.
+        for webhook in &after.webhooks {
+            if let Some(tenant) = &tenant {
+                self.0.outbound.webhook_changed(tenant, webhook.webhook, webhook.change);
+            }
+        }
         drop(turn);
-        if let Some(tenant) = after.tenant.or(after.gone) {
+        if let Some(tenant) = tenant {
             for webhook in after.webhooks {
-                self.0.outbound.webhook_changed(&tenant, webhook.webhook, webhook.change);
                 if let Some(reason) = webhook.cancel {
                     self.cancel_scheduled(tenant.id, webhook.webhook, reason).await;
                 }

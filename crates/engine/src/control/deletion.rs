@@ -58,7 +58,7 @@ impl Control {
         };
         let mut webhooks = Vec::with_capacity(tenant.webhooks.len());
         for webhook in &tenant.webhooks {
-            webhooks.push(WebhookAfter { webhook: webhook.id, change: WebhookChange::Deleted, cancel: None });
+            webhooks.push(WebhookAfter { webhook: webhook.id, change: WebhookChange::Closed, cancel: None });
         }
         let after =
             After { removed: Some(tenant.id), gone: Some(Arc::clone(&tenant)), webhooks, ..After::default() };

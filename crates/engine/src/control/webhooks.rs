@@ -343,7 +343,7 @@ impl Control {
             },
             after: Some(WebhookAfter {
                 webhook: row.id,
-                change: WebhookChange::Deleted,
+                change: WebhookChange::Closed,
                 cancel: Some(Reason::WebhookDeleted),
             }),
             row,

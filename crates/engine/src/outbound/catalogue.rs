@@ -162,8 +162,7 @@ impl<'de> Deserialize<'de> for ScanAt {
     }
 }
 
-/// A tenant's registration of a URL.
-#[derive(Debug)]
+/// A tenant's registration of a URL. Shows itself by id and name only: its headers and its URL may hold secrets.
 pub struct Webhook {
     pub id: WebhookId,
     pub tenant: TenantId,
@@ -183,6 +182,12 @@ pub struct Webhook {
     pub description: String,
     pub created: Timestamp,
     pub updated: Timestamp,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 impl Webhook {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use postrider_domain::delivery::{DeliveryKind, Reason};
 use postrider_domain::id::{DeliveryId, EventId, TenantId, WebhookId};
 use postrider_domain::limits;
-use postrider_domain::profile::DeliveryMode;
+use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
@@ -30,7 +30,8 @@ use crate::metrics::Metrics;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice {
     /// The receiver answered 410 and the profile switches the webhook off.
-    WebhookGone { tenant: TenantId, webhook: WebhookId },
+    /// `updated`: the registration that it answered; a later one has not been asked.
+    WebhookGone { tenant: TenantId, webhook: WebhookId, updated: Timestamp },
 }
 
 /// Notices that nobody has taken yet. A lost one is made again by the webhook's next 410.
@@ -218,10 +219,14 @@ impl Outbound {
 
     /// A webhook was switched on or off, or deleted. Called after the change is durable and in the catalogue.
     pub fn webhook_changed(&self, tenant: &Tenant, webhook: WebhookId, change: WebhookChange) {
-        if change == WebhookChange::Disabled && tenant.delivery_mode() == DeliveryMode::Scan {
+        let change = match change {
             // The switch is read when the scan comes.
-            return;
-        }
+            WebhookChange::Disabled if tenant.delivery_mode() == DeliveryMode::Scan => return,
+            WebhookChange::Disabled if tenant.profile().delivery.on_disable == OnDisable::Cancel => {
+                WebhookChange::Closed
+            }
+            change => change,
+        };
         self.lanes.webhook_changed(tenant.id, webhook, change);
     }
 
@@ -243,7 +248,12 @@ impl Outbound {
             match self.claimable(want) {
                 Claimable::Yes => live.push(want),
                 Claimable::Held => drop(self.lanes.claimed(want, 0, None)),
-                Claimable::Cancel(reason) => self.cancel(want, reason).await,
+                Claimable::Cancel(reason) => {
+                    // Apart: a long backlog takes many transactions, and others are waiting to be claimed. The lane is
+                    // busy until it is through, so there is one at a time for each webhook.
+                    let outbound = self.clone();
+                    tokio::spawn(async move { outbound.cancel(want, reason).await });
+                }
             }
         }
         if live.is_empty() {
@@ -285,6 +295,9 @@ impl Outbound {
             None => Claimable::Cancel(Reason::WebhookDeleted),
             Some(webhook) if webhook.enabled => Claimable::Yes,
             Some(_) if tenant.delivery_mode() == DeliveryMode::Scan => Claimable::Cancel(Reason::Paused),
+            Some(_) if tenant.profile().delivery.on_disable == OnDisable::Cancel => {
+                Claimable::Cancel(Reason::WebhookOff)
+            }
             Some(_) => Claimable::Held,
         }
     }
@@ -294,13 +307,23 @@ impl Outbound {
         let due_before = (reason == Reason::Paused).then(|| now.plus(std::time::Duration::from_millis(1)));
         let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await
         {
-            Ok(_) => None,
+            // What is due later waits for its own time.
+            Ok(_) => self.next_due(want, now).await,
             Err(error) => {
                 tracing::error!(%error, "cancel.waits");
                 Some(now.plus(std::time::Duration::from_secs(1)))
             }
         };
         drop(self.lanes.claimed(want, 0, next));
+    }
+
+    /// When the earliest delivery that still waits is due: a claim of none.
+    async fn next_due(&self, want: Want, now: Timestamp) -> Option<Timestamp> {
+        let none = postrider_store::Want { tenant: want.tenant, webhook: want.webhook, count: 0 };
+        match self.store.delivery_claim(now, now, vec![none]).await {
+            Ok(answers) => answers.first().and_then(|answer| answer.next_due),
+            Err(_) => Some(now.plus(std::time::Duration::from_secs(1))),
+        }
     }
 
     /// Starts the attempt of a delivery that was claimed from the store.
@@ -339,15 +362,15 @@ impl Outbound {
 
     /// Returns a claim of which nothing was sent.
     async fn hand_back(&self, claimed: &Claimed) {
-        let now = self.clock.now();
-        if let Err(error) =
-            self.store.delivery_hand_back(now, claimed.tenant, claimed.delivery, claimed.fence).await
-        {
+        let again = self.clock.now().plus(std::time::Duration::from_secs(1));
+        let handed =
+            self.store.delivery_hand_back(again, claimed.tenant, claimed.delivery, claimed.fence).await;
+        if let Err(error) = handed {
             // Its lease ends; then it reads `unknown` and is sent again.
             tracing::error!(%error, delivery = %claimed.delivery, "hand_back.failed");
             return;
         }
-        self.lanes.scheduled(claimed.tenant, claimed.webhook, now.plus(std::time::Duration::from_secs(1)));
+        self.lanes.scheduled(claimed.tenant, claimed.webhook, again);
     }
 
     async fn run(self: &Arc<Self>, work: Work) {

@@ -52,7 +52,8 @@ pub enum WebhookChange {
     Enabled,
     /// Switched off: what is scheduled stays in the store.
     Disabled,
-    Deleted,
+    /// Switched off or deleted for good: what is scheduled, and what still comes, is claimed only to be cancelled.
+    Closed,
 }
 
 /// Slots that were reserved for a webhook, to be filled by claiming.
@@ -102,6 +103,8 @@ struct WebhookLane {
     next_due: Option<Timestamp>,
     place: Place,
     off: bool,
+    /// Takes no reservation; what is due is claimed, so that the dispatcher can cancel it.
+    closed: bool,
     /// Claims are paced, and this is when the next one is allowed.
     paced: Option<Timestamp>,
 }
@@ -140,18 +143,26 @@ impl Lanes {
         }
         let lane = state.webhook(tenant, webhook, now);
         let waits = lane.next_due.is_some_and(|due| due <= now);
-        if lane.off || lane.paced.is_some() || waits {
+        if lane.off || lane.closed || lane.paced.is_some() || waits {
             return None;
         }
         state.take(tenant, webhook, 1, now);
         Some(Slot { lanes: self.clone(), tenant, webhook, went: Went::Nowhere })
     }
 
-    /// A slot for a test, also when the webhook is off, failing or busy. None when all slots are taken.
+    /// A slot for a test, also when the webhook is off or failing: a few beyond the webhook's own bound, none beyond the
+    /// tenant's or when all are taken.
     pub fn reserve_test(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId) -> Option<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
-        if state.stopped || state.in_flight >= self.limits.in_all {
+        let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_flight);
+        let of_webhook = state.webhooks.get(&webhook).map_or(0, |lane| lane.in_flight);
+        let of_webhook_max = self.limits.per_webhook + self.limits.per_failing_webhook;
+        if state.stopped
+            || state.in_flight >= self.limits.in_all
+            || of_tenant >= self.limits.per_tenant
+            || of_webhook >= of_webhook_max
+        {
             return None;
         }
         state.take(tenant, webhook, 1, now);
@@ -176,15 +187,18 @@ impl Lanes {
         match change {
             WebhookChange::Enabled => {
                 lane.off = false;
+                lane.closed = false;
                 lane.failures = 0;
                 // What waits may be unknown here: a claim finds out.
                 lane.next_due = Some(now);
                 lane.paced = Some(now);
             }
             WebhookChange::Disabled => lane.off = true,
-            WebhookChange::Deleted => {
-                lane.off = true;
-                lane.next_due = None;
+            WebhookChange::Closed => {
+                lane.off = false;
+                lane.closed = true;
+                lane.paced = None;
+                lane.next_due = Some(now);
             }
         }
         state.place(webhook, now);
@@ -330,10 +344,12 @@ impl Lanes {
             }
             Went::Nowhere => {}
         }
-        if went == Went::Well && lane.next_due.is_none_or(|due| due > now) {
+        if went == Went::Well && lane.place != Place::Claiming && lane.next_due.is_none_or(|due| due > now) {
             lane.paced = None;
         }
-        let wake = state.release(tenant, webhook, 1, now);
+        // A timer that is now the first must be waited for too.
+        let first = state.timers.first().copied();
+        let wake = state.release(tenant, webhook, 1, now) || state.timers.first().copied() != first;
         let idle = state.in_flight == 0;
         drop(state);
         if wake {
@@ -355,6 +371,7 @@ impl State {
             next_due: None,
             place: Place::Nowhere,
             off: false,
+            closed: false,
             paced: None,
         })
     }

@@ -51,7 +51,11 @@ pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempt
     work.slot.went(decision.went);
     if !applied {
         // Another claim holds this delivery: what we saw is late, and what became durable stands.
+        // Or this very result is durable already, and only its first answer was lost: the lane hears of it either way.
         tracing::warn!(delivery = %work.delivery, attempt = work.attempt, "attempt.fenced");
+        if let Some(due) = decision.due {
+            outbound.lanes.scheduled(work.tenant.id, work.webhook.id, due);
+        }
         return;
     }
     outbound.metrics.delivery_moved(decision.state);
@@ -59,7 +63,11 @@ pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempt
         outbound.lanes.scheduled(work.tenant.id, work.webhook.id, due);
     }
     if decision.disable_webhook {
-        outbound.notify(Notice::WebhookGone { tenant: work.tenant.id, webhook: work.webhook.id });
+        outbound.notify(Notice::WebhookGone {
+            tenant: work.tenant.id,
+            webhook: work.webhook.id,
+            updated: work.webhook.updated,
+        });
     }
 }
 
@@ -228,7 +236,9 @@ async fn commit(
         let outcome = match submitted {
             Ok((mut answer, planned)) => {
                 let outcome = crate::accept::Accept::outcome(&mut answer).await;
-                if let Ok(CommitOutcome::Done { .. }) = &outcome {
+                if let Ok(CommitOutcome::Done { settled, .. }) = &outcome
+                    && settled.first() == Some(&true)
+                {
                     outbound.scheduled_of(&work.tenant, &planned);
                 }
                 outcome

@@ -62,6 +62,14 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
     {
         return Ok(earlier);
     }
+    let mut settled = Vec::with_capacity(commit.settled.len());
+    for settlement in &commit.settled {
+        settled.push(settle::write(batch, commit.tenant, commit.at, settlement)?);
+    }
+    if !settled.is_empty() && !settled.contains(&true) {
+        // What follows from a result goes only with it.
+        return Ok(CommitOutcome::Done { events: Vec::new(), replays: Vec::new(), settled });
+    }
     let mut events = Vec::with_capacity(commit.events.len());
     for event in &commit.events {
         events.push(write_event(batch, commit.tenant, commit.at, event)?);
@@ -73,10 +81,6 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
             write_delivery(batch, commit.tenant, commit.at, replay)?;
         }
         replays.push(stored);
-    }
-    let mut settled = Vec::with_capacity(commit.settled.len());
-    for settlement in &commit.settled {
-        settled.push(settle::write(batch, commit.tenant, commit.at, settlement)?);
     }
     if let Some(mark) = &commit.job {
         write_job(batch, commit, mark)?;
