@@ -665,6 +665,46 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_webhook_takes_nothing_new_and_what_still_comes_is_claimed_to_be_cancelled() {
+        let (_, lanes) = lanes();
+        lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Closed);
+        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        let wants = lanes.wants(100);
+        assert_eq!(wants.len(), 1);
+        lanes.claimed(wants[0], 0, None);
+        assert_eq!(lanes.wants(100), []);
+        lanes.scheduled(tenant(1), webhook(1), at(0));
+        assert_eq!(lanes.wants(100).len(), 1, "a result that was under way came after the cancellation");
+    }
+
+    #[test]
+    fn a_success_during_a_claim_does_not_end_the_pace() {
+        let (clock, lanes) = lanes();
+        lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Enabled);
+        clock.set(at(1000));
+        let wants = lanes.wants(100);
+        let slots = lanes.claimed(wants[0], wants[0].count, Some(at(0)));
+        clock.set(at(2000));
+        let under_way = lanes.wants(100);
+        slots.into_iter().for_each(succeed);
+        for want in under_way {
+            lanes.claimed(want, want.count, Some(at(0))).into_iter().for_each(succeed);
+        }
+        assert!(
+            lanes.reserve(tenant(1), webhook(1)).is_none(),
+            "new deliveries still queue behind what drains"
+        );
+    }
+
+    #[test]
+    fn tests_cannot_take_more_than_their_tenant_may() {
+        let (_, lanes) = lanes();
+        let slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve_test(tenant(1), webhook(1))).collect();
+        assert_eq!(slots.len(), 4);
+        assert!(lanes.reserve(tenant(2), webhook(2)).is_some());
+    }
+
+    #[test]
     fn a_stopped_lane_gives_no_slot() {
         let (_, lanes) = lanes();
         lanes.scheduled(tenant(1), webhook(1), at(0));
