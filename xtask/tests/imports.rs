@@ -82,7 +82,7 @@ fn crates_import_one_way() {
     let crates = crates();
     assert!(crates.len() >= 7, "found only {} crates", crates.len());
     let edges: Vec<_> = crates.iter().flat_map(|(name, manifest)| forbidden_edges(name, manifest)).collect();
-    assert!(edges.is_empty(), "design.md §2 does not allow: {}", edges.join(", "));
+    assert!(edges.is_empty(), "ARCHITECTURE.md does not allow: {}", edges.join(", "));
 }
 
 #[test]

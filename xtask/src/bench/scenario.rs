@@ -23,7 +23,7 @@ pub(super) struct Scenario {
 
 type Running<'a> = Pin<Box<dyn Future<Output = Result<Vec<Figure>>> + 'a>>;
 
-/// The floors are those of the issue that asked for the bench; go for twice that.
+/// The floors are where acceptance begins: go for twice that.
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "single",
