@@ -1,4 +1,5 @@
-//! Every bound of the product, with its reason. Egress has none of its own: it is given these.
+//! Every bound of the product, with its reason. Egress is given its budgets from here; what it knows
+//! of itself (lengths of URLs and of header lists) stands beside its checks.
 
 use std::time::Duration;
 
@@ -26,9 +27,6 @@ pub const WEBHOOKS_PER_TENANT_MAX: usize = 1000;
 pub const PATTERNS_PER_WEBHOOK_MAX: usize = 100;
 pub const NAME_BYTES_MAX: usize = 200;
 pub const DESCRIPTION_BYTES_MAX: usize = 2000;
-pub const URL_BYTES_MAX: usize = 2048;
-pub const HEADERS_PER_WEBHOOK_MAX: usize = 64;
-pub const HEADERS_BYTES_MAX: usize = 16 * 1024;
 pub const SECRET_BYTES_MAX: usize = 256;
 /// Below this a secret draws a warning: 24 bytes are 192 bits of key.
 pub const SECRET_BYTES_ADVISED: usize = 24;
@@ -74,6 +72,8 @@ pub const RESPONSE_KEPT_BYTES_MAX: usize = 16 * 1024;
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const RESPONSE_HEADERS_MAX: usize = 100;
 pub const SOCKET_AGE_MAX: Duration = Duration::from_secs(60);
+/// Idle sockets kept for one origin of one tenant: what its webhooks have in flight under load.
+pub const IDLE_SOCKETS_PER_ORIGIN_MAX: usize = 64;
 
 /// `Retry-After` is heard up to a day.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);

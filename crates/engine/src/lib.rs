@@ -5,6 +5,7 @@
 //! `clock` does what time asks for.
 
 pub mod accept;
+mod budgets;
 pub mod clock;
 pub mod control;
 mod error;
@@ -25,6 +26,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+pub use budgets::egress_budgets;
 use control::{Control, Installation};
 pub use error::EngineError;
 use metrics::Metrics;
@@ -113,10 +115,14 @@ impl Engine {
         &self.0.outbound.egress
     }
 
+    /// Attempts under way. When there is none, every lane has heard of what the last ones came to.
+    pub fn in_flight(&self) -> usize {
+        self.0.outbound.lanes.in_flight()
+    }
+
     /// Prometheus' text.
     pub fn metrics(&self) -> String {
-        let outbound = &self.0.outbound;
-        outbound.metrics.encode(outbound.lanes.in_flight(), outbound.egress.idle_sockets())
+        self.0.outbound.metrics.encode(self.in_flight(), self.egress().idle_sockets())
     }
 
     /// Accepts one event. Returns when it is durable.

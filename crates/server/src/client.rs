@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use postrider_domain::limits;
 use postrider_egress::{
     AllowList, BodyEnd, Budgets, Egress, EgressConfig, Policy, ReadBody, Request, Reuse, SystemResolver,
     Target,
@@ -62,16 +61,9 @@ impl Client {
         let egress = Egress::new(EgressConfig {
             policy: Policy::new(allow),
             budgets: Budgets {
-                dns: limits::DNS_TIMEOUT,
-                connect: limits::CONNECT_TIMEOUT,
-                tls: limits::TLS_TIMEOUT,
                 response_read_bytes: ANSWER_BYTES_MAX,
                 response_kept_bytes: ANSWER_BYTES_MAX,
-                response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
-                response_headers_max: limits::RESPONSE_HEADERS_MAX,
-                socket_age: limits::SOCKET_AGE_MAX,
-                idle_per_origin_max: 1,
-                idle_total_max: 1,
+                ..postrider_engine::egress_budgets()
             },
             resolver: Arc::new(SystemResolver::new().map_err(|error| unusable(error.to_string()))?),
             extra_roots_pem: Vec::new(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use postrider_domain::limits;
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
-use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_egress::{AllowList, Egress, EgressConfig, Policy, SystemResolver};
 use postrider_engine::control::{Actor, Created, Installation, NewKey, Role};
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Engine, Parts};
@@ -29,9 +29,6 @@ use crate::os::{OsRandom, SystemClock};
 pub(crate) const DATABASE_FILE: &str = "postrider.db";
 pub(crate) const LOCK_FILE: &str = "lock";
 pub(crate) const MASTER_KEY_FILE: &str = "master.key";
-
-/// Idle sockets kept for an origin of a tenant: what one webhook has in flight under load.
-const IDLE_PER_ORIGIN_MAX: usize = 64;
 
 /// A server that listens and delivers.
 pub(crate) struct Running {
@@ -208,19 +205,7 @@ fn egress(config: &Config) -> Result<Egress, Complaint> {
     };
     Egress::new(EgressConfig {
         policy: Policy::new(allow),
-        budgets: Budgets {
-            dns: limits::DNS_TIMEOUT,
-            connect: limits::CONNECT_TIMEOUT,
-            tls: limits::TLS_TIMEOUT,
-            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
-            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
-            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
-            response_headers_max: limits::RESPONSE_HEADERS_MAX,
-            socket_age: limits::SOCKET_AGE_MAX,
-            idle_per_origin_max: IDLE_PER_ORIGIN_MAX,
-            // As many as can be in flight: a kept socket is one that was in use a moment ago.
-            idle_total_max: limits::IN_FLIGHT_MAX,
-        },
+        budgets: postrider_engine::egress_budgets(),
         resolver: Arc::new(resolver),
         extra_roots_pem,
     })

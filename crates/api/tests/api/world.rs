@@ -7,15 +7,15 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
-use postrider_domain::limits;
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
-use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
 use postrider_engine::control::Installation;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Engine, Parts};
 use postrider_store::{OpenOptions, Store};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::names::NoNames;
 use postrider_testkit::random::SeededRandom;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -123,6 +123,10 @@ impl World {
 
     /// Everything that a refused request must leave as it was.
     pub(crate) async fn state(&self, tenants: &[&str]) -> Value {
+        // What was published before is under way by itself.
+        while self.engine.in_flight() > 0 {
+            postrider_testkit::clock::turn().await;
+        }
         let mut state = json!({
             "tenants": self.whole_list("/v1/tenants", "").await,
             "keys": self.whole_list("/v1/keys", "").await,
@@ -290,19 +294,8 @@ fn egress() -> Egress {
     let allow = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("the range is a range");
     Egress::new(EgressConfig {
         policy: Policy::new(allow),
-        budgets: Budgets {
-            dns: limits::DNS_TIMEOUT,
-            connect: limits::CONNECT_TIMEOUT,
-            tls: limits::TLS_TIMEOUT,
-            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
-            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
-            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
-            response_headers_max: limits::RESPONSE_HEADERS_MAX,
-            socket_age: limits::SOCKET_AGE_MAX,
-            idle_per_origin_max: 8,
-            idle_total_max: 64,
-        },
-        resolver: Arc::new(SystemResolver::new().expect("this machine has a resolver")),
+        budgets: postrider_engine::egress_budgets(),
+        resolver: Arc::new(NoNames),
         extra_roots_pem: Vec::new(),
     })
     .expect("an egress can be made")

@@ -258,7 +258,10 @@ impl Lanes {
         if lane.failures < limits::FAILING_AFTER && lane.next_due.is_none_or(|due| due > now) {
             lane.paced = None;
         }
-        state.release(want.tenant, want.webhook, want.count - claimed, now);
+        let unused = want.count - claimed;
+        // Pace is spent on what is sent, not on what was asked for.
+        lane.paced = lane.paced.map(|allowed| allowed.minus(pace_of(unused)));
+        state.release(want.tenant, want.webhook, unused, now);
         drop(state);
         self.work.notify_one();
         (0..claimed)
@@ -465,9 +468,14 @@ impl State {
         let from = allowed.unix_ms().max(now.unix_ms() - 1000);
         let by_now = (now.unix_ms() - from).div_euclid(PACE_STEP_MS) + 1;
         let count = free.min(usize::try_from(by_now).unwrap_or(0));
-        lane.paced = Some(Timestamp::from_unix_ms(from + PACE_STEP_MS * count as i64));
+        lane.paced = Some(Timestamp::from_unix_ms(from).plus(pace_of(count)));
         count
     }
+}
+
+/// How long a paced webhook takes for `count` deliveries.
+fn pace_of(count: usize) -> Duration {
+    Duration::from_millis(PACE_STEP_MS.unsigned_abs() * count as u64)
 }
 
 fn on_pace_grid(allowed: Timestamp) -> Timestamp {
@@ -639,6 +647,19 @@ mod tests {
         lanes.claimed(wants[0], 1, None).into_iter().for_each(succeed);
         let slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
         assert_eq!(slots.len(), 3);
+    }
+
+    #[test]
+    fn a_claim_that_finds_less_than_it_asked_for_gives_its_pace_back() {
+        let (clock, lanes) = lanes();
+        lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Enabled);
+        clock.set(at(1000));
+        let left = Some(at(0));
+        for _ in 0..1000 {
+            let wants = lanes.wants(100);
+            assert_eq!(wants.first().map(|want| want.count), Some(3), "a second's pace is still unspent");
+            drop(lanes.claimed(wants[0], 0, left));
+        }
     }
 
     #[test]

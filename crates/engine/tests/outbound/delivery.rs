@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
-use postrider_domain::event::WEBHOOK_DISABLED;
+use postrider_domain::event::{DELIVERY_EXHAUSTED, WEBHOOK_DISABLED};
 use postrider_engine::outbound::ingest::Publication;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Answered, EngineError};
@@ -101,6 +101,29 @@ async fn gone_fails_the_delivery_switches_the_webhook_off_and_tells_who_asked() 
     assert!(!gone.enabled);
     assert!(gone.disabled_reason.is_some());
     assert_eq!(house.publish(&tenant, "order.created").await.matched, 0);
+    house.ledger_balances().await;
+}
+
+#[tokio::test]
+async fn an_exhausted_delivery_is_told_to_webhooks_that_name_it_and_never_about_itself() {
+    let house = House::open().await;
+    let receiver = Receiver::start().await;
+    receiver.answer(Answer::status(500));
+    let tenant = house.tenant("smartmaintenance").await;
+    house.webhook(&tenant, &receiver.url("/"), &["task.completed", DELIVERY_EXHAUSTED]).await;
+    house.publish(&tenant, "task.completed").await;
+    for _ in 0..5 {
+        house.until_due(&tenant).await;
+    }
+    // The operational event's own five retries; then nothing follows.
+    house.until(&tenant, |all| all.len() == 2).await;
+    for _ in 0..5 {
+        house.until_due(&tenant).await;
+    }
+    let deliveries = house.all_ended(&tenant).await;
+    assert_eq!(deliveries.len(), 2);
+    assert_eq!(&*deliveries[1].event_type, DELIVERY_EXHAUSTED);
+    assert_eq!(receiver.received().len(), 12);
     house.ledger_balances().await;
 }
 

@@ -4,10 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_domain::limits;
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
-use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
 use postrider_engine::control::{Actor, Created, Installation, NewTenant, NewWebhook, WebhookPatch};
 use postrider_engine::outbound::catalogue::{Tenant, Webhook};
 use postrider_engine::outbound::dispatch::Published;
@@ -16,6 +15,7 @@ use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Answered, Engine, EngineError, Parts};
 use postrider_store::{DeliveryFilter, EventOutcome, OpenOptions, Store, StoredDelivery};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::names::NoNames;
 use postrider_testkit::random::SeededRandom;
 use tempfile::TempDir;
 
@@ -149,13 +149,15 @@ impl House {
         self.until(tenant, |all| all.iter().all(|delivery| delivery.state.is_final())).await
     }
 
-    /// Moves the clock to when the tenant's only scheduled delivery is due, and says how long that was.
+    /// Moves the clock to when the tenant's only scheduled delivery is due, and says how long that was. By then the lanes
+    /// know how the attempt before it went: else a pace would begin at the later time, and end after the standing clock.
     pub(crate) async fn until_due(&self, tenant: &Tenant) -> Duration {
         let now = self.clock.now();
         let waits = |delivery: &StoredDelivery| delivery.due.is_some_and(|due| due > now);
         let deliveries = self
             .until(tenant, |all| {
-                all.iter().any(waits)
+                self.engine.in_flight() == 0
+                    && all.iter().any(waits)
                     && all.iter().all(|delivery| delivery.state.is_final() || waits(delivery))
             })
             .await;
@@ -199,19 +201,8 @@ fn egress() -> Egress {
     let allow = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("a good range");
     Egress::new(EgressConfig {
         policy: Policy::new(allow),
-        budgets: Budgets {
-            dns: limits::DNS_TIMEOUT,
-            connect: limits::CONNECT_TIMEOUT,
-            tls: limits::TLS_TIMEOUT,
-            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
-            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
-            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
-            response_headers_max: limits::RESPONSE_HEADERS_MAX,
-            socket_age: limits::SOCKET_AGE_MAX,
-            idle_per_origin_max: 16,
-            idle_total_max: 64,
-        },
-        resolver: Arc::new(SystemResolver::new().expect("a resolver")),
+        budgets: postrider_engine::egress_budgets(),
+        resolver: Arc::new(NoNames),
         extra_roots_pem: Vec::new(),
     })
     .expect("an egress")

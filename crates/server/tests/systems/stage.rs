@@ -9,15 +9,15 @@ use axum::body::Body;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
-use postrider_domain::limits;
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock as _, Timestamp};
-use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
+use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
 use postrider_engine::control::Installation;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Engine, Parts};
 use postrider_store::{OpenOptions, Store};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::names::NoNames;
 use postrider_testkit::random::SeededRandom;
 use postrider_testkit::receiver::{Received, Receiver};
 use secrecy::SecretString;
@@ -297,19 +297,8 @@ fn egress() -> Egress {
     let allow = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("a good range");
     Egress::new(EgressConfig {
         policy: Policy::new(allow),
-        budgets: Budgets {
-            dns: limits::DNS_TIMEOUT,
-            connect: limits::CONNECT_TIMEOUT,
-            tls: limits::TLS_TIMEOUT,
-            response_read_bytes: limits::RESPONSE_READ_BYTES_MAX,
-            response_kept_bytes: limits::RESPONSE_KEPT_BYTES_MAX,
-            response_head_bytes: limits::RESPONSE_HEAD_BYTES_MAX,
-            response_headers_max: limits::RESPONSE_HEADERS_MAX,
-            socket_age: limits::SOCKET_AGE_MAX,
-            idle_per_origin_max: 8,
-            idle_total_max: 64,
-        },
-        resolver: Arc::new(SystemResolver::new().expect("a resolver")),
+        budgets: postrider_engine::egress_budgets(),
+        resolver: Arc::new(NoNames),
         extra_roots_pem: Vec::new(),
     })
     .expect("an egress")
