@@ -153,7 +153,7 @@ CREATE INDEX job_running ON job (tenant_id, id) WHERE state = 0;
 CREATE TABLE idempotency (
   scope       BLOB    NOT NULL,
   key         TEXT    NOT NULL,
-  fingerprint BLOB    NOT NULL, -- SHA-256 of what was asked
+  fingerprint BLOB    NOT NULL, -- keyed hash of what was asked
   answer      BLOB    NOT NULL,
   created_ms  INTEGER NOT NULL,
   PRIMARY KEY (scope, key)

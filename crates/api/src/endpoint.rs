@@ -173,7 +173,15 @@ impl Endpoint {
                     Repeats::No => None,
                     Repeats::ByKey => {
                         let tenant = tenant.as_ref().map(|tenant| tenant.id);
-                        idempotency::read(&parts.headers, &parts.method, parts.uri.path(), tenant, &body)?
+                        let store = app.engine.store();
+                        idempotency::read(
+                            store,
+                            &parts.headers,
+                            &parts.method,
+                            parts.uri.path(),
+                            tenant,
+                            &body,
+                        )?
                     }
                 };
                 (body, idem)

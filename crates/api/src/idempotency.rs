@@ -9,12 +9,15 @@ use postrider_domain::id::TenantId;
 use postrider_domain::limits::IDEMPOTENCY_KEY_BYTES_MAX;
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::control::Idem;
+use postrider_store::Store;
 
 pub(crate) const HEADER: &str = "idempotency-key";
 
 /// The idempotency key of a request, if it has one. A key belongs to a tenant (or the installation) and an endpoint:
-/// two tenants, or two endpoints, may use the same one. The content is everything that decides about the answer.
+/// two tenants, or two endpoints, may use the same one. The content is everything that decides about the answer; it is
+/// kept as a keyed hash, since a body may hold a secret.
 pub(crate) fn read(
+    store: &Store,
     headers: &HeaderMap,
     method: &Method,
     path: &str,
@@ -35,9 +38,6 @@ pub(crate) fn read(
     for part in [tenant.as_slice(), method.as_str().as_bytes(), b" ", path.as_bytes()] {
         hash.update(part);
     }
-    let scope: [u8; 16] =
-        hash.clone().finalize()[..16].try_into().expect("because the slice has that length");
-    hash.update([0]);
-    hash.update(body);
-    Ok(Some(Idem { scope, key: key.to_owned(), fingerprint: hash.finalize().into() }))
+    let scope: [u8; 16] = hash.finalize()[..16].try_into().expect("because the slice has that length");
+    Ok(Some(Idem { scope, key: key.to_owned(), fingerprint: store.fingerprint(&[&scope, body]) }))
 }

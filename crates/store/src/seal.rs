@@ -10,6 +10,7 @@ use std::path::Path;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
 use postrider_domain::random::Random;
 use secrecy::{ExposeSecret, SecretBox};
 use sha2::{Digest, Sha256};
@@ -32,6 +33,8 @@ pub type MasterKey = SecretBox<[u8; 32]>;
 pub(crate) struct Sealer {
     cipher: XChaCha20Poly1305,
     key_id: [u8; KEY_ID_BYTES],
+    /// For fingerprints: derived, so that no text of ours is ever authenticated with the key that seals.
+    fingerprint_key: SecretBox<[u8; 32]>,
 }
 
 impl Sealer {
@@ -40,7 +43,14 @@ impl Sealer {
         let digest = Sha256::digest(key);
         let mut key_id = [0; KEY_ID_BYTES];
         key_id.copy_from_slice(&digest[..KEY_ID_BYTES]);
-        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), key_id }
+        let fingerprint_key = SecretBox::new(Box::new(keyed_hash(key, &[b"postrider.fingerprint"])));
+        Self { cipher: XChaCha20Poly1305::new(&Key::from(*key)), key_id, fingerprint_key }
+    }
+
+    /// Tells whether two contents are the same, without telling what they are: a plain hash of a short secret could be
+    /// searched for.
+    pub(crate) fn fingerprint(&self, parts: &[&[u8]]) -> [u8; 32] {
+        keyed_hash(self.fingerprint_key.expose_secret(), parts)
     }
 
     pub(crate) fn seal(
@@ -87,6 +97,14 @@ impl Sealer {
             .map(Zeroizing::new)
             .map_err(|_| StoreError::Sealed(field))
     }
+}
+
+fn keyed_hash(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("because HMAC takes a key of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
 }
 
 /// What a value is bound to. Field names hold no NUL, so no two pairs give the same bytes.
@@ -180,6 +198,15 @@ mod tests {
         ));
         assert!(matches!(sealer(1).open("webhook.secret", &[7; 16], &sealed), Err(StoreError::Sealed(_))));
         assert!(matches!(sealer(1).open("webhook.headers", &[8; 16], &sealed), Err(StoreError::Sealed(_))));
+    }
+
+    #[test]
+    fn a_fingerprint_tells_equal_contents_only_to_who_has_the_key() {
+        let of = |key, text: &[u8]| sealer(key).fingerprint(&[text]);
+        assert_eq!(of(1, b"secret"), of(1, b"secret"));
+        assert_ne!(of(1, b"secret"), of(1, b"Secret"));
+        assert_ne!(of(1, b"secret"), of(2, b"secret"));
+        assert_ne!(of(1, b"secret")[..], Sha256::digest(b"secret")[..]);
     }
 
     #[test]

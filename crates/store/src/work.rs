@@ -173,7 +173,7 @@ pub struct NewIdempotency {
     /// Whose key it is: a tenant, or an API key of the installation.
     pub scope: [u8; 16],
     pub key: String,
-    /// SHA-256 of what was asked: the same key with another one is refused.
+    /// Of what was asked, see [`Store::fingerprint`](crate::Store::fingerprint): the same key with another one is refused.
     pub fingerprint: [u8; 32],
     /// Makes the answer that is kept, from what became of each event. May be called more than once; must not block.
     pub answer: AnswerOf,
