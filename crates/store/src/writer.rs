@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use postrider_domain::limits;
-use rusqlite::Connection;
+use rusqlite::{CachedStatement, Connection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::StoreError;
@@ -21,9 +21,9 @@ use crate::open::{Settings, connect};
 /// Rows of one transaction, about. It bounds the time for which everyone else waits when the batch holds large pieces:
 /// at 100,000 rows a second some 80 ms.
 const BATCH_ROWS_MAX: usize = 8192;
-/// Places in the queue that only results of attempts may take: there are never more of them than attempts in flight, so
+/// Places in the queue that only results of attempts may take: there are never more of them than deliveries in hand, so
 /// a flood of new work cannot make us forget what receivers answered.
-const RESERVED_FOR_RESULTS: usize = limits::IN_FLIGHT_MAX;
+const RESERVED_FOR_RESULTS: usize = limits::IN_HAND_MAX;
 /// Statements kept prepared: all that hot work has.
 const STATEMENTS_KEPT: usize = 64;
 
@@ -66,12 +66,35 @@ impl<I: Send, T: Send> Work for Piece<I, T> {
 pub(crate) struct Batch<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) counters: Counters,
+    /// Statements that this transaction has used, by their text's address.
+    statements: Vec<(&'static str, CachedStatement<'a>)>,
 }
 
-impl Batch<'_> {
+impl<'a> Batch<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self { connection, counters: Counters::default(), statements: Vec::new() }
+    }
+
+    /// A prepared statement. Looked for by address first: to look one up by its text takes about as long as to run it.
+    pub(crate) fn statement(&mut self, sql: &'static str) -> Result<&mut CachedStatement<'a>, StoreError> {
+        let known = self.statements.iter().position(|(text, _)| std::ptr::eq(*text, sql));
+        let at = match known {
+            Some(at) => at,
+            None => {
+                self.statements.push((sql, self.connection.prepare_cached(sql)?));
+                self.statements.len() - 1
+            }
+        };
+        Ok(&mut self.statements[at].1)
+    }
+
     /// Runs a statement that answers no rows; answers how many rows it changed.
-    pub(crate) fn execute(&self, sql: &str, params: impl rusqlite::Params) -> Result<usize, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    pub(crate) fn execute(
+        &mut self,
+        sql: &'static str,
+        params: impl rusqlite::Params,
+    ) -> Result<usize, StoreError> {
+        Ok(self.statement(sql)?.execute(params)?)
     }
 }
 
@@ -177,6 +200,8 @@ impl Thread {
             connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
         }
         while let Some(first) = self.queue.blocking_recv() {
+            // Whoever is at work goes first: it may have more for this batch. With a processor to spare this takes no time.
+            std::thread::yield_now();
             let turn = self.turn.clone();
             let turn = turn.blocking_lock();
             let batch = self.gather(first);
@@ -268,7 +293,7 @@ impl Thread {
 
 fn in_transaction(connection: &Connection, works: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut batch = Batch { connection, counters: Counters::default() };
+    let mut batch = Batch::new(connection);
     for work in works {
         work.run(&mut batch)?;
     }

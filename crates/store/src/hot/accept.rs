@@ -96,14 +96,13 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
 }
 
 fn earlier_answer(
-    batch: &Batch<'_>,
+    batch: &mut Batch<'_>,
     idempotency: &NewIdempotency,
     at: Timestamp,
 ) -> Result<Option<CommitOutcome>, StoreError> {
     let kept_since = at.minus(limits::IDEMPOTENCY_KEPT).unix_ms();
     let earlier: Option<([u8; 32], Vec<u8>)> = batch
-        .connection
-        .prepare_cached(IDEMPOTENCY_READ)?
+        .statement(IDEMPOTENCY_READ)?
         .query_row(params![idempotency.scope, idempotency.key, kept_since], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
@@ -152,8 +151,8 @@ fn write_event(
 }
 
 /// The event's own id is taken. Is it the same event?
-fn compare(batch: &Batch<'_>, tenant: TenantId, event: &NewEvent) -> Result<EventOutcome, StoreError> {
-    let mut statement = batch.connection.prepare_cached(EVENT_READ)?;
+fn compare(batch: &mut Batch<'_>, tenant: TenantId, event: &NewEvent) -> Result<EventOutcome, StoreError> {
+    let statement = batch.statement(EVENT_READ)?;
     let outcome = statement.query_row(params![tenant.as_bytes(), event.external_id], |row| {
         let same_kind = EventKind::from_code(row.get(1)?) == Some(event.kind);
         let same_type = row.get_ref(2)?.as_bytes()? == event.event_type.as_bytes();
@@ -168,8 +167,8 @@ fn compare(batch: &Batch<'_>, tenant: TenantId, event: &NewEvent) -> Result<Even
     Ok(outcome)
 }
 
-fn event_exists(batch: &Batch<'_>, tenant: TenantId, event: EventId) -> Result<bool, StoreError> {
-    Ok(batch.connection.prepare_cached(EVENT_EXISTS)?.exists(params![tenant.as_bytes(), event.as_bytes()])?)
+fn event_exists(batch: &mut Batch<'_>, tenant: TenantId, event: EventId) -> Result<bool, StoreError> {
+    Ok(batch.statement(EVENT_EXISTS)?.exists(params![tenant.as_bytes(), event.as_bytes()])?)
 }
 
 fn write_delivery(
@@ -201,7 +200,7 @@ fn write_delivery(
     Ok(())
 }
 
-fn write_job(batch: &Batch<'_>, commit: &Commit, mark: &JobMark) -> Result<(), StoreError> {
+fn write_job(batch: &mut Batch<'_>, commit: &Commit, mark: &JobMark) -> Result<(), StoreError> {
     batch.execute(
         JOB_WRITE,
         params![

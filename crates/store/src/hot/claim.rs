@@ -89,7 +89,7 @@ fn claim_one(
 ) -> Result<ClaimAnswer, StoreError> {
     let tenant = want.tenant;
     let due = {
-        let mut statement = batch.connection.prepare_cached(DUE)?;
+        let statement = batch.statement(DUE)?;
         let mut rows = statement.query(params![
             tenant.as_bytes(),
             want.webhook.as_bytes(),
@@ -166,11 +166,11 @@ struct Unclaimed {
 }
 
 fn read_event(
-    batch: &Batch<'_>,
+    batch: &mut Batch<'_>,
     tenant: TenantId,
     event: EventId,
 ) -> Result<Option<StoredEvent>, StoreError> {
-    let mut statement = batch.connection.prepare_cached(EVENT)?;
+    let statement = batch.statement(EVENT)?;
     let found = statement
         .query_row(params![tenant.as_bytes(), event.as_bytes()], |row| {
             let kind: i64 = row.get(2)?;

@@ -12,9 +12,9 @@ use crate::writer::Batch;
 
 /// Only for who holds the claim. Index: the primary key.
 const DELIVERY_WRITE: &str =
-    "UPDATE delivery SET state = ?5, reason = ?6, step = ?7, due_ms = ?8, settled_ms = ?9,
-    claimed_ms = NULL, lease_ms = NULL, resend = 0, last_class = ?10, last_status = ?11
-  WHERE tenant_id = ?1 AND id = ?2 AND state = ?3 AND fence = ?4";
+    "UPDATE delivery SET state = ?4, reason = ?5, step = ?6, due_ms = ?7, settled_ms = ?8,
+    claimed_ms = NULL, lease_ms = NULL, resend = 0, last_class = ?9, last_status = ?10
+  WHERE tenant_id = ?1 AND id = ?2 AND state = 1 AND fence = ?3";
 const ATTEMPT_WRITE: &str =
     "INSERT INTO attempt (tenant_id, delivery_id, number, started_ms, class, status, detail,
     dns_us, connect_us, tls_us, wait_us, body_us, total_us, peer, reused, resend, body_sha256, request_bytes,
@@ -35,7 +35,6 @@ pub(super) fn write(
         params![
             tenant.as_bytes(),
             settlement.delivery.as_bytes(),
-            postrider_domain::delivery::DeliveryState::Sending.code(),
             settlement.fence,
             settlement.state.code(),
             settlement.reason.code(),

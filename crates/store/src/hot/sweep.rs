@@ -123,9 +123,9 @@ fn rows(swept: &Swept) -> u64 {
     swept.events + swept.deliveries + swept.attempts
 }
 
-fn old_events(batch: &Batch<'_>, retention: &Retention) -> Result<Vec<EventId>, StoreError> {
+fn old_events(batch: &mut Batch<'_>, retention: &Retention) -> Result<Vec<EventId>, StoreError> {
     let border = EventId::lowest_at(retention.before);
-    let mut statement = batch.connection.prepare_cached(EVENTS)?;
+    let statement = batch.statement(EVENTS)?;
     let rows = statement.query_map(
         params![retention.tenant.as_bytes(), retention.after.as_bytes(), border.as_bytes(), ROWS_MAX as i64],
         |row| id(row, 0, EventId::from_bytes),
@@ -135,7 +135,7 @@ fn old_events(batch: &Batch<'_>, retention: &Retention) -> Result<Vec<EventId>, 
 
 /// The deliveries that go with an event; `None` when one of them keeps it.
 fn deliveries(
-    batch: &Batch<'_>,
+    batch: &mut Batch<'_>,
     retention: &Retention,
     event: EventId,
 ) -> Result<Option<Vec<[u8; 16]>>, StoreError> {
@@ -143,7 +143,7 @@ fn deliveries(
     first[FIRST_DELIVERY_SHARED_BYTES..].fill(0);
     let mut last = first;
     last[FIRST_DELIVERY_SHARED_BYTES..].fill(0xff);
-    let mut statement = batch.connection.prepare_cached(DELIVERIES)?;
+    let statement = batch.statement(DELIVERIES)?;
     let mut rows = statement.query(params![retention.tenant.as_bytes(), event.as_bytes(), first, last])?;
     let mut deliveries = Vec::new();
     while let Some(row) = rows.next()? {
