@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use sha2::{Digest, Sha256};
 
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::profile::WebhookReaders;
+use postrider_domain::signature;
 use postrider_engine::control::Role;
 use postrider_engine::outbound::catalogue::{ApiKey, Catalogue, Tenant};
 
@@ -59,8 +59,7 @@ pub(crate) fn authenticate(headers: &HeaderMap, catalogue: &Catalogue) -> Result
             "Send an API key: `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
         ));
     };
-    let hash: [u8; 32] = Sha256::digest(given).into();
-    catalogue.key(&hash).ok_or_else(|| {
+    catalogue.key(&signature::sha256(given)).ok_or_else(|| {
         Problem::new(
             Code::KeyInvalid,
             "This API key is not known here, or has been revoked. Ask for a new one.",

@@ -494,6 +494,7 @@ mod tests {
         let key = profile.signing_key(secret).expect("a good secret");
         let body = profile.render_body(&message).expect("good data");
         let headers = profile.render_headers(&message, &body, &[key]);
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         Sent { profile, headers, body }
     }
 

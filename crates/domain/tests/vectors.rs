@@ -100,7 +100,9 @@ fn check(name: &str, profile: &Profile, vector: &Vector) {
     let body = profile.render_body(&message).expect("data that can be rendered");
     assert_eq!(String::from_utf8_lossy(&body), vector.body, "{name}: {}", vector.name);
     let headers = profile.render_headers(&message, &body, &keys);
-    assert_eq!(headers, vector.headers, "{name}: {}", vector.name);
+    let expected: Vec<(&str, String)> =
+        vector.headers.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    assert_eq!(headers, expected, "{name}: {}", vector.name);
 }
 
 /// The reference implementation of Standard Webhooks signs the same content to the same text, over a rotation too.
@@ -137,6 +139,6 @@ fn the_standard_profile_signs_as_its_reference_library_does() {
         expected.push(reference.sign("evt_1", 1_776_996_935, &body).expect("a signature"));
     }
     let headers = profile.render_headers(&message, &body, &keys);
-    let signature = headers.iter().find(|(name, _)| name == "webhook-signature").expect("a signature");
+    let signature = headers.iter().find(|(name, _)| *name == "webhook-signature").expect("a signature");
     assert_eq!(signature.1, expected.join(" "));
 }

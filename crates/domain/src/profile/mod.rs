@@ -137,18 +137,18 @@ impl Profile {
         message: &Message<'_>,
         body: &[u8],
         keys: &[SigningKey],
-    ) -> Vec<(String, String)> {
+    ) -> Vec<(&str, String)> {
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
         for (name, template) in &self.headers {
             let mut value = Vec::with_capacity(48);
             if template.write_text(&mut value, message, message.data) {
-                headers.push((name.clone(), line(value)));
+                headers.push((name.as_str(), line(value)));
             }
         }
         if let Some(signer) = &self.signer
             && let Some(value) = signer.header_value(message, body, keys)
         {
-            headers.push((signer.header.clone(), value));
+            headers.push((signer.header.as_str(), value));
         }
         headers
     }

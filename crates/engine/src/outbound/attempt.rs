@@ -190,10 +190,10 @@ fn make_request(work: &Work, now: Timestamp) -> Result<(Request, [u8; 32]), NotM
     let mut headers = HeaderMap::with_capacity(8 + work.webhook.headers.len());
     // The tenant's first: the profile's own win where both name one.
     for (name, value) in &work.webhook.headers {
-        insert(&mut headers, name, value)?;
+        insert(&mut headers, name, Bytes::copy_from_slice(value.as_bytes()))?;
     }
     for (name, value) in profile.render_headers(&message, &body.bytes, &keys) {
-        insert(&mut headers, &name, &value)?;
+        insert(&mut headers, name, Bytes::from(value))?;
     }
     let request = Request {
         method: Method::POST,
@@ -236,7 +236,7 @@ fn render_body(profile: &Profile, event: &EventInHand, message: &Message<'_>) ->
     Ok(event.body.get_or_init(|| rendered).clone())
 }
 
-fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), NotMade> {
+fn insert(headers: &mut HeaderMap, name: &str, value: Bytes) -> Result<(), NotMade> {
     let bad = |_| NotMade {
         class: AttemptClass::NotRenderable,
         detail: format!(
@@ -244,7 +244,7 @@ fn insert(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), NotMad
         ),
     };
     let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
-    let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| bad(()))?;
+    let value = HeaderValue::from_maybe_shared(value).map_err(|_| bad(()))?;
     headers.insert(header, value);
     Ok(())
 }
