@@ -48,6 +48,16 @@ pub const IN_FLIGHT_MAX: usize = 2048;
 pub const IN_FLIGHT_PER_TENANT_MAX: usize = 1024;
 /// Of those, one webhook's.
 pub const IN_FLIGHT_PER_WEBHOOK_MAX: usize = 128;
+/// Deliveries claimed and held in memory, in all: those in flight, and those whose turn comes in a moment. A burst that
+/// fits here costs the store nothing beyond its own rows. Each takes some 2 KiB beside its event.
+pub const IN_HAND_MAX: usize = 4096;
+/// Of those, one tenant's.
+pub const IN_HAND_PER_TENANT_MAX: usize = 2048;
+/// Of those, one webhook's.
+pub const IN_HAND_PER_WEBHOOK_MAX: usize = 1024;
+/// How long a delivery may wait in hand for its turn before it goes back to the store: an endpoint that is slower than
+/// that is no burst. Well below `LEASE_MARGIN`.
+pub const IN_HAND_WAIT_MAX: Duration = Duration::from_secs(1);
 /// A webhook whose last attempts all failed gets few slots until one succeeds: it can neither use many sockets nor be
 /// flooded when it comes back.
 pub const IN_FLIGHT_PER_FAILING_WEBHOOK_MAX: usize = 8;
@@ -73,7 +83,7 @@ pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const RESPONSE_HEADERS_MAX: usize = 100;
 pub const SOCKET_AGE_MAX: Duration = Duration::from_secs(60);
 /// Idle sockets kept for one origin of one tenant: what its webhooks have in flight under load.
-pub const IDLE_SOCKETS_PER_ORIGIN_MAX: usize = 64;
+pub const IDLE_SOCKETS_PER_ORIGIN_MAX: usize = IN_FLIGHT_PER_TENANT_MAX;
 
 /// `Retry-After` is heard up to a day.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);

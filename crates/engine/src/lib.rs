@@ -115,14 +115,16 @@ impl Engine {
         &self.0.outbound.egress
     }
 
-    /// Attempts under way. When there is none, every lane has heard of what the last ones came to.
-    pub fn in_flight(&self) -> usize {
-        self.0.outbound.lanes.in_flight()
+    /// Deliveries in hand: about to be sent, under way, or being written down. When there is none, every lane has heard of
+    /// what the last ones came to.
+    pub fn in_hand(&self) -> usize {
+        self.0.outbound.lanes.in_hand()
     }
 
     /// Prometheus' text.
     pub fn metrics(&self) -> String {
-        self.0.outbound.metrics.encode(self.in_flight(), self.egress().idle_sockets())
+        let outbound = &self.0.outbound;
+        outbound.metrics.encode(outbound.lanes.in_flight(), self.egress().idle_sockets())
     }
 
     /// Accepts one event. Returns when it is durable.
@@ -232,7 +234,7 @@ impl Engine {
         tokio::select! {
             () = outbound.lanes.idle() => {}
             () = outbound.clock.sleep_until(deadline) => {
-                tracing::warn!(in_flight = outbound.lanes.in_flight(), "stop.grace_over");
+                tracing::warn!(in_hand = outbound.lanes.in_hand(), "stop.grace_over");
             }
         }
         outbound.abandon();

@@ -99,7 +99,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
 /// Adds an operator key to the data folder of a stopped server.
 pub(crate) async fn new_operator_key(config: &Config) -> Result<SecretString, Complaint> {
     // Without a slot it sends nothing: this is no server, and the next one will find all that is due.
-    let engine = engine(config, LaneLimits { in_all: 0, ..LaneLimits::default() }).await?;
+    let engine = engine(config, LaneLimits::NOTHING).await?;
     let new = NewKey {
         role: Role::Operator,
         tenant: None,

@@ -124,7 +124,7 @@ impl World {
     /// Everything that a refused request must leave as it was.
     pub(crate) async fn state(&self, tenants: &[&str]) -> Value {
         // What was published before is under way by itself.
-        while self.engine.in_flight() > 0 {
+        while self.engine.in_hand() > 0 {
             postrider_testkit::clock::turn().await;
         }
         let mut state = json!({

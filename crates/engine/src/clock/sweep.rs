@@ -14,11 +14,7 @@ use crate::outbound::dispatch::Outbound;
 
 pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     let now = outbound.clock.now();
-    // With nothing in flight here, a claim that has run out is an orphan: its task died. With something in flight it may be
-    // a result that waits for the store, or the wall clock may have stepped.
-    if outbound.lanes.in_flight() == 0 {
-        reap(outbound, Some(now)).await?;
-    }
+    reap(outbound, Some(now)).await?;
     outbound.store.idempotency_sweep(now.minus(limits::IDEMPOTENCY_KEPT)).await?;
     for tenant in outbound.catalogue.tenants() {
         cancel_held_too_long(outbound, &tenant).await?;

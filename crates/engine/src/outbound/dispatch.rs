@@ -19,8 +19,9 @@ use tokio::sync::mpsc;
 use super::attempt::{self, EventInHand, Work};
 use super::catalogue::{Catalogue, Pinned, Tenant, Webhook};
 use super::due::{self, FirstDue};
+use super::in_hand::InHand;
 use super::ingest::Draft;
-use super::lanes::{Lanes, Slot, Want, WebhookChange};
+use super::lanes::{Ahead, Lanes, Slot, Want, WebhookChange};
 use super::matcher::{self, Candidate, Question};
 use super::settle;
 use crate::accept::{Accept, Answer, Mint};
@@ -39,6 +40,9 @@ pub const NOTICES_MAX: usize = 1024;
 
 /// Deliveries claimed in one transaction.
 const CLAIM_MAX: usize = 256;
+/// For every so many deliveries that its tenant has in hand, a new event waits one round of the runtime.
+const IN_HAND_PER_ROUND: usize = 128;
+const ROUNDS_MAX: usize = 8;
 
 /// What the stations of this flow share.
 pub struct Outbound {
@@ -46,6 +50,7 @@ pub struct Outbound {
     pub egress: Arc<Egress>,
     pub catalogue: Arc<Catalogue>,
     pub lanes: Arc<Lanes>,
+    pub in_hand: InHand,
     pub accept: Accept,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
@@ -112,6 +117,7 @@ impl Outbound {
             egress,
             catalogue,
             lanes,
+            in_hand: InHand::default(),
             accept,
             clock,
             random,
@@ -130,6 +136,7 @@ impl Outbound {
         mut audience: Audience<'_>,
         idempotency: Option<NewIdempotency>,
     ) -> Result<PublishOutcome, StoreError> {
+        self.give_way(tenant.id).await;
         let mut planned = Vec::with_capacity(drafts.len());
         let answer = self.accept.submit(|mint| {
             let mut events = Vec::with_capacity(drafts.len());
@@ -143,6 +150,16 @@ impl Outbound {
         Committing { outbound: self.clone(), tenant: tenant.clone(), answer: Some(answer), planned }
             .finish()
             .await
+    }
+
+    /// What is in hand goes before what comes: else a publisher that is quicker than the deliveries of its events drives
+    /// them into the store, where each costs a claim. Waits a few rounds of the runtime, which take no time unless the
+    /// processors are busy.
+    async fn give_way(&self, tenant: TenantId) {
+        let rounds = self.lanes.in_hand_of(tenant) / IN_HAND_PER_ROUND;
+        for _ in 0..rounds.min(ROUNDS_MAX) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// New deliveries of events that are stored: manual retries and recoveries. They go out through the lanes.
@@ -331,15 +348,17 @@ impl Outbound {
         let outbound = self.clone();
         tokio::spawn(async move {
             let Some(tenant) = outbound.catalogue.tenant(claimed.tenant) else { return };
+            let later = outbound.clock.now().plus(std::time::Duration::from_secs(1));
+            let back = HandBack::of(&claimed);
             let Some(webhook) = tenant.webhook(claimed.webhook).cloned() else {
-                outbound.hand_back(&claimed).await;
+                outbound.hand_back(back, later).await;
                 return;
             };
             let pinned = match outbound.pinned(&tenant, claimed.event.tenant_version).await {
                 Ok(pinned) => pinned,
                 Err(error) => {
                     tracing::error!(%error, delivery = %claimed.delivery, "claim.handed_back");
-                    outbound.hand_back(&claimed).await;
+                    outbound.hand_back(back, later).await;
                     return;
                 }
             };
@@ -361,20 +380,31 @@ impl Outbound {
     }
 
     /// Returns a claim of which nothing was sent.
-    async fn hand_back(&self, claimed: &Claimed) {
-        let again = self.clock.now().plus(std::time::Duration::from_secs(1));
-        let handed =
-            self.store.delivery_hand_back(again, claimed.tenant, claimed.delivery, claimed.fence).await;
+    async fn hand_back(&self, back: HandBack, due: Timestamp) {
+        let handed = self.store.delivery_hand_back(due, back.tenant, back.delivery, back.fence).await;
         if let Err(error) = handed {
             // Its lease ends; then it reads `unknown` and is sent again.
-            tracing::error!(%error, delivery = %claimed.delivery, "hand_back.failed");
+            tracing::error!(%error, delivery = %back.delivery, "hand_back.failed");
             return;
         }
-        self.lanes.scheduled(claimed.tenant, claimed.webhook, again);
+        self.lanes.scheduled(back.tenant, back.webhook, due);
     }
 
+    /// Waits for this delivery's turn, sends it, and writes down what came of it.
     async fn run(self: &Arc<Self>, work: Work) {
+        let _held = self.in_hand.hold(work.delivery);
+        let Some(sending) = work.slot.begin().await else {
+            let back = HandBack {
+                tenant: work.tenant.id,
+                webhook: work.webhook.id,
+                delivery: work.delivery,
+                fence: work.fence,
+            };
+            self.hand_back(back, self.clock.now()).await;
+            return;
+        };
         let attempted = attempt::attempt(self, &work).await;
+        drop(sending);
         settle::settle(self, work, attempted).await;
     }
 
@@ -424,6 +454,7 @@ impl Outbound {
             }
             Audience::Matching => {
                 let (kind, first_due) = (DeliveryKind::Normal, due::first_due(tenant, now));
+                let ahead = if tenant.profile().delivery.at_most_once { Ahead::No } else { Ahead::Yes };
                 let question = Question {
                     kind: draft.kind,
                     event_type: &draft.event_type,
@@ -435,7 +466,7 @@ impl Outbound {
                         continue;
                     }
                     let slot = match first_due {
-                        FirstDue::Now => self.lanes.reserve(tenant.id, webhook.id),
+                        FirstDue::Now => self.lanes.reserve(tenant.id, webhook.id, ahead),
                         FirstDue::AtScan(_) => None,
                     };
                     let (id, webhook) = (mint.delivery_of(event), webhook.clone());
@@ -508,6 +539,25 @@ impl Outbound {
             };
             let outbound = self.clone();
             tokio::spawn(async move { outbound.run(work).await });
+        }
+    }
+}
+
+/// A claim to give back.
+struct HandBack {
+    tenant: TenantId,
+    webhook: WebhookId,
+    delivery: DeliveryId,
+    fence: i64,
+}
+
+impl HandBack {
+    fn of(claimed: &Claimed) -> Self {
+        Self {
+            tenant: claimed.tenant,
+            webhook: claimed.webhook,
+            delivery: claimed.delivery,
+            fence: claimed.fence,
         }
     }
 }

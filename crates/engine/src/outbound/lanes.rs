@@ -1,7 +1,9 @@
 //! Who may send now. Fair over tenants, then over their webhooks; bounded per webhook, per tenant and in all.
 //!
-//! A lane knows of a webhook only how many attempts are in flight and when its earliest waiting delivery is due; the
-//! deliveries themselves wait in the store. So memory grows with the number of webhooks, not with the backlog.
+//! Two bounds. A [`Slot`] is the right to hold a claimed delivery in hand, in memory; [`Slot::begin`] gives the right to
+//! send, of which there are fewer. So a burst of new events waits for its turn here, for a moment, and costs the store
+//! nothing; everything longer waits in the store. A lane knows of a webhook only how many are in hand and when its earliest
+//! waiting delivery is due, so memory grows with the number of webhooks, not with the backlog.
 //!
 //! Called by the acceptor (a new event asks for slots), by `settle` (what is due again, what ended) and by `dispatch`
 //! (what may be claimed now). Never does I/O and never waits while holding its lock.
@@ -13,26 +15,56 @@ use std::time::Duration;
 use postrider_domain::id::{TenantId, WebhookId};
 use postrider_domain::limits;
 use postrider_domain::time::{Clock, Timestamp};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// The bounds on attempts in flight.
+/// The bounds on deliveries in hand and on attempts in flight.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneLimits {
+    pub in_hand: Bounds,
+    pub in_flight: Bounds,
+    /// Both in hand and in flight.
+    pub per_failing_webhook: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
     pub in_all: usize,
     pub per_tenant: usize,
     pub per_webhook: usize,
-    pub per_failing_webhook: usize,
 }
 
 impl Default for LaneLimits {
     fn default() -> Self {
         Self {
-            in_all: limits::IN_FLIGHT_MAX,
-            per_tenant: limits::IN_FLIGHT_PER_TENANT_MAX,
-            per_webhook: limits::IN_FLIGHT_PER_WEBHOOK_MAX,
+            in_hand: Bounds {
+                in_all: limits::IN_HAND_MAX,
+                per_tenant: limits::IN_HAND_PER_TENANT_MAX,
+                per_webhook: limits::IN_HAND_PER_WEBHOOK_MAX,
+            },
+            in_flight: Bounds {
+                in_all: limits::IN_FLIGHT_MAX,
+                per_tenant: limits::IN_FLIGHT_PER_TENANT_MAX,
+                per_webhook: limits::IN_FLIGHT_PER_WEBHOOK_MAX,
+            },
             per_failing_webhook: limits::IN_FLIGHT_PER_FAILING_WEBHOOK_MAX,
         }
     }
+}
+
+impl LaneLimits {
+    /// Nothing is sent.
+    pub const NOTHING: Self = {
+        let none = Bounds { in_all: 0, per_tenant: 0, per_webhook: 0 };
+        Self { in_hand: none, in_flight: none, per_failing_webhook: 0 }
+    };
+}
+
+/// Whether a new delivery may be taken in hand before it can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ahead {
+    Yes,
+    /// A crash would end what is in hand for good (at most once): only what can be sent now.
+    No,
 }
 
 /// How an attempt went, as far as lanes care.
@@ -68,15 +100,16 @@ pub struct Lanes {
     state: Mutex<State>,
     limits: LaneLimits,
     clock: Arc<dyn Clock>,
+    in_flight: Arc<Semaphore>,
     /// There may be something to claim.
     work: Notify,
-    /// Nothing is in flight.
+    /// Nothing is in hand.
     idle: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    in_flight: usize,
+    in_hand: usize,
     stopped: bool,
     tenants: HashMap<TenantId, TenantLane>,
     webhooks: HashMap<WebhookId, WebhookLane>,
@@ -87,17 +120,20 @@ struct State {
 
 #[derive(Default)]
 struct TenantLane {
-    in_flight: usize,
+    in_hand: usize,
+    /// Made by the first that begins.
+    in_flight: Option<Arc<Semaphore>>,
     ready: VecDeque<WebhookId>,
     queued: bool,
 }
 
 struct WebhookLane {
     tenant: TenantId,
-    in_flight: usize,
+    in_hand: usize,
+    in_flight: Option<Arc<Semaphore>>,
     /// Failures since the last success.
     failures: u32,
-    /// When the last attempt ended, or the first of those in flight began: a webhook whose slots do not move is stalled.
+    /// When the last attempt ended, or the first of those in hand was taken: a webhook whose slots do not move is stalled.
     moved: Timestamp,
     /// The earliest time at which a delivery in the store is due. May be too early, never too late.
     next_due: Option<Timestamp>,
@@ -105,6 +141,8 @@ struct WebhookLane {
     off: bool,
     /// Takes no reservation; what is due is claimed, so that the dispatcher can cancel it.
     closed: bool,
+    /// As the last reservation had it.
+    ahead: Ahead,
     /// Claims are paced, and this is when the next one is allowed.
     paced: Option<Timestamp>,
 }
@@ -125,19 +163,27 @@ const PACE_STEP_MS: i64 = 1000 / limits::DRAIN_PER_SECOND as i64;
 /// Paced claims come together: twenty a second, not one per delivery.
 const PACE_GRID_MS: i64 = 50;
 /// Deliveries that one webhook may claim in one turn: others get theirs in the same transaction.
-const TURN_MAX: usize = 64;
+const TURN_MAX: usize = 128;
 
 const POISON: &str = "because no holder of this lock panics";
 
 impl Lanes {
     pub fn new(limits: LaneLimits, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), limits, clock, work: Notify::new(), idle: Notify::new() })
+        Arc::new(Self {
+            state: Mutex::default(),
+            in_flight: Arc::new(Semaphore::new(limits.in_flight.in_all)),
+            limits,
+            clock,
+            work: Notify::new(),
+            idle: Notify::new(),
+        })
     }
 
     /// A slot for a new delivery's first attempt, if one is free and nothing waits before it.
-    pub fn reserve(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId) -> Option<Slot> {
+    pub fn reserve(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId, ahead: Ahead) -> Option<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
+        state.webhook(tenant, webhook, now).ahead = ahead;
         if state.stopped || self.free(&mut state, tenant, webhook, now) == 0 {
             return None;
         }
@@ -147,7 +193,7 @@ impl Lanes {
             return None;
         }
         state.take(tenant, webhook, 1, now);
-        Some(Slot { lanes: self.clone(), tenant, webhook, went: Went::Nowhere })
+        Some(self.slot(tenant, webhook, Purpose::Delivery))
     }
 
     /// A slot for a test, also when the webhook is off or failing: a few beyond the webhook's own bound, none beyond the
@@ -155,18 +201,18 @@ impl Lanes {
     pub fn reserve_test(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId) -> Option<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
-        let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_flight);
-        let of_webhook = state.webhooks.get(&webhook).map_or(0, |lane| lane.in_flight);
-        let of_webhook_max = self.limits.per_webhook + self.limits.per_failing_webhook;
+        let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
+        let of_webhook = state.webhooks.get(&webhook).map_or(0, |lane| lane.in_hand);
+        let bounds = self.limits.in_hand;
         if state.stopped
-            || state.in_flight >= self.limits.in_all
-            || of_tenant >= self.limits.per_tenant
-            || of_webhook >= of_webhook_max
+            || state.in_hand >= bounds.in_all
+            || of_tenant >= bounds.per_tenant
+            || of_webhook >= bounds.per_webhook + self.limits.per_failing_webhook
         {
             return None;
         }
         state.take(tenant, webhook, 1, now);
-        Some(Slot { lanes: self.clone(), tenant, webhook, went: Went::Nowhere })
+        Some(self.slot(tenant, webhook, Purpose::Test))
     }
 
     /// A delivery of this webhook stands in the store, due at `due`.
@@ -214,9 +260,9 @@ impl Lanes {
         state.ring_timers(now);
         let mut wants = Vec::new();
         let mut left = count_max;
-        while left > 0 && !state.stopped && state.in_flight < self.limits.in_all {
+        while left > 0 && !state.stopped && state.in_hand < self.limits.in_hand.in_all {
             let Some(tenant) = state.ready.pop_front() else { break };
-            if state.tenants.entry(tenant).or_default().in_flight >= self.limits.per_tenant {
+            if state.tenants.entry(tenant).or_default().in_hand >= self.limits.in_hand.per_tenant {
                 // Queued again when one of the tenant's slots comes free.
                 state.tenants.entry(tenant).or_default().queued = false;
                 continue;
@@ -255,7 +301,7 @@ impl Lanes {
             (Some(told), Some(left)) => Some(told.min(left)),
             (told, left) => told.or(left),
         };
-        if lane.failures < limits::FAILING_AFTER && lane.next_due.is_none_or(|due| due > now) {
+        if !lane.is_failing() && lane.next_due.is_none_or(|due| due > now) {
             lane.paced = None;
         }
         let unused = want.count - claimed;
@@ -264,14 +310,7 @@ impl Lanes {
         state.release(want.tenant, want.webhook, unused, now);
         drop(state);
         self.work.notify_one();
-        (0..claimed)
-            .map(|_| Slot {
-                lanes: self.clone(),
-                tenant: want.tenant,
-                webhook: want.webhook,
-                went: Went::Nowhere,
-            })
-            .collect()
+        (0..claimed).map(|_| self.slot(want.tenant, want.webhook, Purpose::Delivery)).collect()
     }
 
     /// Waits until there may be something to claim.
@@ -298,35 +337,85 @@ impl Lanes {
         self.state.lock().expect(POISON).stopped
     }
 
-    /// Waits until nothing is in flight.
+    /// Waits until nothing is in hand.
     pub async fn idle(&self) {
         loop {
             let idle = self.idle.notified();
-            if self.in_flight() == 0 {
+            if self.in_hand() == 0 {
                 return;
             }
             idle.await;
         }
     }
 
-    pub fn in_flight(&self) -> usize {
-        self.state.lock().expect(POISON).in_flight
+    /// Deliveries in hand.
+    pub fn in_hand(&self) -> usize {
+        self.state.lock().expect(POISON).in_hand
     }
 
+    /// Deliveries of a tenant in hand.
+    pub fn in_hand_of(&self, tenant: TenantId) -> usize {
+        self.state.lock().expect(POISON).tenants.get(&tenant).map_or(0, |lane| lane.in_hand)
+    }
+
+    /// Attempts in flight.
+    pub fn in_flight(&self) -> usize {
+        self.limits.in_flight.in_all.saturating_sub(self.in_flight.available_permits())
+    }
+
+    fn slot(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId, purpose: Purpose) -> Slot {
+        Slot { lanes: self.clone(), tenant, webhook, purpose, went: Went::Nowhere }
+    }
+
+    /// How many more of the webhook's deliveries may be taken in hand.
     fn free(&self, state: &mut State, tenant: TenantId, webhook: WebhookId, now: Timestamp) -> usize {
-        let in_all = self.limits.in_all.saturating_sub(state.in_flight);
-        let of_tenant = self
-            .limits
-            .per_tenant
-            .saturating_sub(state.tenants.get(&tenant).map_or(0, |lane| lane.in_flight));
+        let bounds = self.limits.in_hand;
+        let in_all = bounds.in_all.saturating_sub(state.in_hand);
+        let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
+        let of_tenant = bounds.per_tenant.saturating_sub(of_tenant);
         let lane = state.webhook(tenant, webhook, now);
-        let stalled = lane.in_flight > 0 && now.since(lane.moved) > STALLED_AFTER;
-        let cap = if lane.failures >= limits::FAILING_AFTER || stalled {
-            self.limits.per_failing_webhook
-        } else {
-            self.limits.per_webhook
+        let cap = match lane.ahead {
+            _ if lane.is_failing() || lane.is_stalled(now) => self.limits.per_failing_webhook,
+            Ahead::Yes => bounds.per_webhook,
+            Ahead::No => self.limits.in_flight.per_webhook,
         };
-        in_all.min(of_tenant).min(cap.saturating_sub(lane.in_flight))
+        in_all.min(of_tenant).min(cap.saturating_sub(lane.in_hand))
+    }
+
+    /// Whether a delivery in hand may be sent when its turn comes, and the gates at which it waits for that.
+    /// `passed`: how many of the webhook's permits it has already.
+    fn gates(
+        &self,
+        tenant: TenantId,
+        webhook: WebhookId,
+        purpose: Purpose,
+        passed: usize,
+    ) -> Option<[Arc<Semaphore>; 3]> {
+        let now = self.clock.now();
+        let mut state = self.state.lock().expect(POISON);
+        if state.stopped {
+            return None;
+        }
+        let bounds = self.limits.in_flight;
+        let lane = state.webhook(tenant, webhook, now);
+        let of_webhook = match purpose {
+            // A gate of its own.
+            Purpose::Test => Arc::new(Semaphore::new(1)),
+            Purpose::Delivery => {
+                let gate = || Arc::new(Semaphore::new(bounds.per_webhook));
+                let of_webhook = lane.in_flight.get_or_insert_with(gate).clone();
+                let others = bounds.per_webhook.saturating_sub(of_webhook.available_permits() + passed);
+                let flooded = lane.is_failing() && others >= self.limits.per_failing_webhook;
+                if lane.off || lane.closed || flooded {
+                    return None;
+                }
+                of_webhook
+            }
+        };
+        let lane = state.tenants.entry(tenant).or_default();
+        let of_tenant =
+            lane.in_flight.get_or_insert_with(|| Arc::new(Semaphore::new(bounds.per_tenant))).clone();
+        Some([of_webhook, of_tenant, self.in_flight.clone()])
     }
 
     fn ended(&self, tenant: TenantId, webhook: WebhookId, went: Went) {
@@ -353,7 +442,7 @@ impl Lanes {
         // A timer that is now the first must be waited for too.
         let first = state.timers.first().copied();
         let wake = state.release(tenant, webhook, 1, now) || state.timers.first().copied() != first;
-        let idle = state.in_flight == 0;
+        let idle = state.in_hand == 0;
         drop(state);
         if wake {
             self.work.notify_one();
@@ -368,32 +457,34 @@ impl State {
     fn webhook(&mut self, tenant: TenantId, webhook: WebhookId, now: Timestamp) -> &mut WebhookLane {
         self.webhooks.entry(webhook).or_insert_with(|| WebhookLane {
             tenant,
-            in_flight: 0,
+            in_hand: 0,
+            in_flight: None,
             failures: 0,
             moved: now,
             next_due: None,
             place: Place::Nowhere,
             off: false,
             closed: false,
+            ahead: Ahead::No,
             paced: None,
         })
     }
 
     fn take(&mut self, tenant: TenantId, webhook: WebhookId, count: usize, now: Timestamp) {
-        self.in_flight += count;
-        self.tenants.entry(tenant).or_default().in_flight += count;
+        self.in_hand += count;
+        self.tenants.entry(tenant).or_default().in_hand += count;
         let lane = self.webhook(tenant, webhook, now);
-        if lane.in_flight == 0 {
+        if lane.in_hand == 0 {
             lane.moved = now;
         }
-        lane.in_flight += count;
+        lane.in_hand += count;
     }
 
     /// Gives slots back. True when somebody who waits for one may now have it.
     fn release(&mut self, tenant: TenantId, webhook: WebhookId, count: usize, now: Timestamp) -> bool {
-        self.in_flight -= count;
-        self.tenants.entry(tenant).or_default().in_flight -= count;
-        self.webhook(tenant, webhook, now).in_flight -= count;
+        self.in_hand -= count;
+        self.tenants.entry(tenant).or_default().in_hand -= count;
+        self.webhook(tenant, webhook, now).in_hand -= count;
         self.place(webhook, now);
         self.queue_tenant(tenant);
         !self.ready.is_empty()
@@ -482,18 +573,74 @@ fn on_pace_grid(allowed: Timestamp) -> Timestamp {
     Timestamp::from_unix_ms((allowed.unix_ms() + PACE_GRID_MS - 1).div_euclid(PACE_GRID_MS) * PACE_GRID_MS)
 }
 
-/// The right to one attempt. Dropping it gives the slot back.
+impl WebhookLane {
+    fn is_failing(&self) -> bool {
+        self.failures >= limits::FAILING_AFTER
+    }
+
+    fn is_stalled(&self, now: Timestamp) -> bool {
+        self.in_hand > 0 && now.since(self.moved) > STALLED_AFTER
+    }
+}
+
+/// The right to hold one delivery in hand. Dropping it gives the slot back.
 pub struct Slot {
     lanes: Arc<Lanes>,
     tenant: TenantId,
     webhook: WebhookId,
+    purpose: Purpose,
     went: Went,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Delivery,
+    /// Goes out also when the webhook is off or failing.
+    Test,
+}
+
+/// The right to send. Dropping it lets the next one begin.
+pub struct Sending {
+    _permits: [OwnedSemaphorePermit; 3],
+}
+
 impl Slot {
+    /// Waits until this delivery may be sent: in turn, and not long. `None`: it has to go back to the store, because the
+    /// wait is too long, or because of what became of the webhook meanwhile.
+    pub async fn begin(&self) -> Option<Sending> {
+        let gates = self.lanes.gates(self.tenant, self.webhook, self.purpose, 0)?;
+        if let Some(sending) = Sending::now(&gates) {
+            return Some(sending);
+        }
+        let until = self.lanes.clock.now().plus(limits::IN_HAND_WAIT_MAX);
+        let sending = tokio::select! {
+            biased;
+            sending = Sending::in_turn(gates) => sending?,
+            () = self.lanes.clock.sleep_until(until) => return None,
+        };
+        // Once more: the webhook may be off or failing by now.
+        self.lanes.gates(self.tenant, self.webhook, self.purpose, 1).map(|_| sending)
+    }
     /// How the attempt went. Without it, the slot's end says nothing about the receiver.
     pub fn went(&mut self, went: Went) {
         self.went = went;
+    }
+}
+
+impl Sending {
+    fn now([webhook, tenant, all]: &[Arc<Semaphore>; 3]) -> Option<Self> {
+        let webhook = webhook.clone().try_acquire_owned().ok()?;
+        let tenant = tenant.clone().try_acquire_owned().ok()?;
+        let all = all.clone().try_acquire_owned().ok()?;
+        Some(Self { _permits: [webhook, tenant, all] })
+    }
+
+    /// Always in this order, so that nobody waits for somebody who waits for them. `None` never happens: no gate is closed.
+    async fn in_turn([webhook, tenant, all]: [Arc<Semaphore>; 3]) -> Option<Self> {
+        let webhook = webhook.acquire_owned().await.ok()?;
+        let tenant = tenant.acquire_owned().await.ok()?;
+        let all = all.acquire_owned().await.ok()?;
+        Some(Self { _permits: [webhook, tenant, all] })
     }
 }
 
@@ -521,11 +668,16 @@ mod tests {
         WebhookId::from_bytes([n; 16])
     }
 
-    const SMALL: LaneLimits = LaneLimits { in_all: 6, per_tenant: 4, per_webhook: 3, per_failing_webhook: 1 };
+    const BOUNDS: Bounds = Bounds { in_all: 6, per_tenant: 4, per_webhook: 3 };
+    const SMALL: LaneLimits = LaneLimits { in_hand: BOUNDS, in_flight: BOUNDS, per_failing_webhook: 1 };
 
     fn lanes() -> (Arc<ManualClock>, Arc<Lanes>) {
         let clock = Arc::new(ManualClock::at(at(0)));
         (clock.clone(), Lanes::new(SMALL, clock))
+    }
+
+    fn reserve(lanes: &Arc<Lanes>, of: u8, to: u8) -> Option<Slot> {
+        lanes.reserve(tenant(of), webhook(to), Ahead::Yes)
     }
 
     fn fail(mut slot: Slot) {
@@ -539,15 +691,15 @@ mod tests {
     #[test]
     fn slots_are_bounded_per_webhook_per_tenant_and_in_all() {
         let (_, lanes) = lanes();
-        let mut slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        let mut slots: Vec<_> = (0..9).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         assert_eq!(slots.len(), 3);
-        slots.extend((0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(2))));
+        slots.extend((0..9).filter_map(|_| reserve(&lanes, 1, 2)));
         assert_eq!(slots.len(), 4);
-        slots.extend((0..9).filter_map(|_| lanes.reserve(tenant(2), webhook(3))));
+        slots.extend((0..9).filter_map(|_| reserve(&lanes, 2, 3)));
         assert_eq!(slots.len(), 6);
         drop(slots);
-        assert_eq!(lanes.in_flight(), 0);
-        assert!(lanes.reserve(tenant(3), webhook(4)).is_some());
+        assert_eq!(lanes.in_hand(), 0);
+        assert!(reserve(&lanes, 3, 4).is_some());
     }
 
     #[test]
@@ -570,7 +722,7 @@ mod tests {
     #[test]
     fn a_webhook_at_its_bound_gets_its_turn_when_a_slot_comes_free() {
         let (_, lanes) = lanes();
-        let mut slots: Vec<_> = (0..3).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        let mut slots: Vec<_> = (0..3).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         lanes.scheduled(tenant(1), webhook(1), at(0));
         assert_eq!(lanes.wants(100), []);
         succeed(slots.pop().expect("three slots"));
@@ -583,8 +735,8 @@ mod tests {
     #[test]
     fn a_tenant_at_its_bound_gets_its_turn_when_any_of_its_slots_comes_free() {
         let (_, lanes) = lanes();
-        let mut slots: Vec<_> = (0..3).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
-        slots.extend(lanes.reserve(tenant(1), webhook(2)));
+        let mut slots: Vec<_> = (0..3).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        slots.extend(reserve(&lanes, 1, 2));
         lanes.scheduled(tenant(1), webhook(3), at(0));
         assert_eq!(lanes.wants(100), []);
         slots.pop();
@@ -624,9 +776,9 @@ mod tests {
     fn a_failing_webhook_gets_few_slots_and_a_pace_until_it_works_again() {
         let (clock, lanes) = lanes();
         for _ in 0..limits::FAILING_AFTER {
-            fail(lanes.reserve(tenant(1), webhook(1)).expect("a free slot"));
+            fail(reserve(&lanes, 1, 1).expect("a free slot"));
         }
-        assert!(lanes.reserve(tenant(1), webhook(1)).is_none(), "new deliveries queue behind the pace");
+        assert!(reserve(&lanes, 1, 1).is_none(), "new deliveries queue behind the pace");
         lanes.scheduled(tenant(1), webhook(1), at(0));
         let mut claims = 0;
         for ms in 0..2000 {
@@ -645,7 +797,7 @@ mod tests {
             wants = lanes.wants(100);
         }
         lanes.claimed(wants[0], 1, None).into_iter().for_each(succeed);
-        let slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve(tenant(1), webhook(1))).collect();
+        let slots: Vec<_> = (0..9).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         assert_eq!(slots.len(), 3);
     }
 
@@ -665,11 +817,11 @@ mod tests {
     #[test]
     fn a_webhook_whose_slots_stand_still_gets_no_more_of_them() {
         let (clock, lanes) = lanes();
-        let first = lanes.reserve(tenant(1), webhook(1)).expect("a free slot");
+        let first = reserve(&lanes, 1, 1).expect("a free slot");
         clock.set(at(1500));
-        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        assert!(reserve(&lanes, 1, 1).is_none());
         succeed(first);
-        assert!(lanes.reserve(tenant(1), webhook(1)).is_some());
+        assert!(reserve(&lanes, 1, 1).is_some());
     }
 
     #[test]
@@ -677,7 +829,7 @@ mod tests {
         let (clock, lanes) = lanes();
         lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Disabled);
         lanes.scheduled(tenant(1), webhook(1), at(0));
-        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        assert!(reserve(&lanes, 1, 1).is_none());
         assert_eq!(lanes.wants(100), []);
         assert!(lanes.reserve_test(tenant(1), webhook(1)).is_some(), "a test goes out all the same");
         lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Enabled);
@@ -689,7 +841,7 @@ mod tests {
     fn a_closed_webhook_takes_nothing_new_and_what_still_comes_is_claimed_to_be_cancelled() {
         let (_, lanes) = lanes();
         lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Closed);
-        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        assert!(reserve(&lanes, 1, 1).is_none());
         let wants = lanes.wants(100);
         assert_eq!(wants.len(), 1);
         lanes.claimed(wants[0], 0, None);
@@ -711,10 +863,7 @@ mod tests {
         for want in under_way {
             lanes.claimed(want, want.count, Some(at(0))).into_iter().for_each(succeed);
         }
-        assert!(
-            lanes.reserve(tenant(1), webhook(1)).is_none(),
-            "new deliveries still queue behind what drains"
-        );
+        assert!(reserve(&lanes, 1, 1).is_none(), "new deliveries still queue behind what drains");
     }
 
     #[test]
@@ -722,7 +871,89 @@ mod tests {
         let (_, lanes) = lanes();
         let slots: Vec<_> = (0..9).filter_map(|_| lanes.reserve_test(tenant(1), webhook(1))).collect();
         assert_eq!(slots.len(), 4);
-        assert!(lanes.reserve(tenant(2), webhook(2)).is_some());
+        assert!(reserve(&lanes, 2, 2).is_some());
+    }
+
+    /// In hand: many. In flight: two to a webhook, three of a tenant.
+    const BURST: LaneLimits = LaneLimits {
+        in_hand: Bounds { in_all: 100, per_tenant: 50, per_webhook: 40 },
+        in_flight: Bounds { in_all: 100, per_tenant: 3, per_webhook: 2 },
+        per_failing_webhook: 1,
+    };
+
+    fn burst() -> (Arc<ManualClock>, Arc<Lanes>) {
+        let clock = Arc::new(ManualClock::at(at(0)));
+        (clock.clone(), Lanes::new(BURST, clock))
+    }
+
+    /// `None`: it waits.
+    fn poll_begin<'a>(
+        waiting: &mut std::pin::Pin<Box<impl Future<Output = Option<Sending>> + 'a>>,
+    ) -> Option<Option<Sending>> {
+        use std::task::{Context, Poll, Waker};
+        match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(begun) => Some(begun),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn what_is_in_hand_is_sent_in_turn_within_the_bounds_on_flight() {
+        let (_, lanes) = burst();
+        let slots: Vec<_> = (0..9).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        assert_eq!(slots.len(), 9);
+        let mut begins: Vec<_> = slots.iter().map(|slot| Box::pin(slot.begin())).collect();
+        let mut sending: Vec<_> = begins.iter_mut().map(poll_begin).collect();
+        assert_eq!(sending.iter().filter(|begun| matches!(begun, Some(Some(_)))).count(), 2);
+        assert_eq!((lanes.in_hand(), lanes.in_flight()), (9, 2));
+        let other = reserve(&lanes, 1, 2).expect("another webhook has slots of its own");
+        let other = poll_begin(&mut Box::pin(other.begin())).flatten().expect("the tenant's third");
+        assert!(poll_begin(&mut begins[2]).is_none());
+        sending.remove(0);
+        let third = poll_begin(&mut begins[2]).flatten();
+        assert!(third.is_some(), "its turn has come");
+        assert!(poll_begin(&mut begins[3]).is_none());
+        drop(other);
+    }
+
+    #[test]
+    fn what_waits_in_hand_for_too_long_goes_back() {
+        let (clock, lanes) = burst();
+        let slots: Vec<_> = (0..3).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        let _sending: Vec<_> =
+            slots[..2].iter().map(|slot| poll_begin(&mut Box::pin(slot.begin()))).collect();
+        let mut third = Box::pin(slots[2].begin());
+        assert!(poll_begin(&mut third).is_none());
+        clock.advance(limits::IN_HAND_WAIT_MAX);
+        assert!(matches!(poll_begin(&mut third), Some(None)));
+    }
+
+    #[test]
+    fn what_waits_in_hand_goes_back_when_its_webhook_is_switched_off_or_fails() {
+        let (_, lanes) = burst();
+        let mut slots: Vec<_> = (0..12).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        let off = reserve(&lanes, 1, 2).expect("a slot");
+        lanes.webhook_changed(tenant(1), webhook(2), WebhookChange::Disabled);
+        assert!(matches!(poll_begin(&mut Box::pin(off.begin())), Some(None)));
+        let test = lanes.reserve_test(tenant(1), webhook(2)).expect("a slot");
+        assert!(
+            matches!(poll_begin(&mut Box::pin(test.begin())), Some(Some(_))),
+            "a test goes out all the same"
+        );
+        drop(test);
+        let last = slots.split_off(limits::FAILING_AFTER as usize);
+        slots.into_iter().for_each(fail);
+        let first = poll_begin(&mut Box::pin(last[0].begin())).flatten();
+        assert!(first.is_some(), "a failing webhook is sent to");
+        assert!(matches!(poll_begin(&mut Box::pin(last[1].begin())), Some(None)), "but not flooded");
+    }
+
+    #[test]
+    fn what_a_crash_would_end_is_not_taken_in_hand_ahead_of_its_turn() {
+        let (_, lanes) = burst();
+        let take = || lanes.reserve(tenant(1), webhook(1), Ahead::No);
+        let slots: Vec<_> = (0..9).filter_map(|_| take()).collect();
+        assert_eq!(slots.len(), 2);
     }
 
     #[test]
@@ -730,7 +961,7 @@ mod tests {
         let (_, lanes) = lanes();
         lanes.scheduled(tenant(1), webhook(1), at(0));
         lanes.stop();
-        assert!(lanes.reserve(tenant(1), webhook(1)).is_none());
+        assert!(reserve(&lanes, 1, 1).is_none());
         assert!(lanes.reserve_test(tenant(1), webhook(1)).is_none());
         assert_eq!(lanes.wants(100), []);
     }

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod catalogue;
 pub mod dispatch;
 pub mod due;
+pub mod in_hand;
 pub mod ingest;
 pub mod lanes;
 pub mod matcher;

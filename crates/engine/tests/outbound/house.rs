@@ -156,7 +156,7 @@ impl House {
         let waits = |delivery: &StoredDelivery| delivery.due.is_some_and(|due| due > now);
         let deliveries = self
             .until(tenant, |all| {
-                self.engine.in_flight() == 0
+                self.engine.in_hand() == 0
                     && all.iter().any(waits)
                     && all.iter().all(|delivery| delivery.state.is_final() || waits(delivery))
             })

@@ -23,8 +23,8 @@ const REAP: &str = "UPDATE delivery SET state = ?3, reason = ?4, due_ms = ?5, se
     claimed_ms = NULL, lease_ms = NULL, last_class = ?8, last_status = NULL
   WHERE tenant_id = ?1 AND id = ?2 AND state = 1";
 
-/// What a lost outcome means for a tenant's deliveries.
-pub type AfterCrashRule = Box<dyn Fn(TenantId) -> AfterCrash + Send + Sync>;
+/// What a lost outcome means for a tenant's delivery. `None`: it is not lost, its holder is alive.
+pub type AfterCrashRule = Box<dyn Fn(TenantId, DeliveryId) -> Option<AfterCrash> + Send + Sync>;
 
 struct Reap {
     now: Timestamp,
@@ -72,7 +72,8 @@ impl Store {
 fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError> {
     let mut report = ReapReport::default();
     for row in expired(batch, reap.expired_before)? {
-        let again = (reap.rule)(row.tenant) == AfterCrash::SendAgain;
+        let Some(after) = (reap.rule)(row.tenant, row.delivery) else { continue };
+        let again = after == AfterCrash::SendAgain;
         let (state, reason) = if again {
             (DeliveryState::Scheduled, Reason::Interrupted)
         } else {
@@ -104,8 +105,8 @@ fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError
     Ok(report)
 }
 
-fn expired(batch: &Batch<'_>, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
-    let mut statement = batch.connection.prepare_cached(EXPIRED)?;
+fn expired(batch: &mut Batch<'_>, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
+    let statement = batch.statement(EXPIRED)?;
     let mut rows = statement.query(params![before.unix_ms(), ROWS_MAX as i64])?;
     let mut expired = Vec::new();
     while let Some(row) = rows.next()? {

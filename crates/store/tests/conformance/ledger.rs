@@ -175,7 +175,7 @@ impl Model {
             Step::Reap(after_crash) => {
                 let report = world
                     .store()
-                    .lease_reap(world.now(), None, Box::new(move |_| after_crash))
+                    .lease_reap(world.now(), None, Box::new(move |_, _| Some(after_crash)))
                     .await
                     .unwrap();
                 assert_eq!(report.sent_again + report.failed, self.in_hand.len() as u64);
@@ -296,7 +296,7 @@ pub(crate) async fn latencies_fall_into_their_buckets(world: &World) {
         world.settle(tenant, settlement).await;
     }
     let lost = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
-    world.store().lease_reap(world.now(), None, Box::new(|_| AfterCrash::Fail)).await.unwrap();
+    world.store().lease_reap(world.now(), None, Box::new(|_, _| Some(AfterCrash::Fail))).await.unwrap();
     assert_eq!(world.state(tenant, lost.delivery).await.0, DeliveryState::Failed);
     let hour = world.now().hour();
     let hours =

@@ -5,7 +5,7 @@ use postrider_store::{AfterCrash, Commit, NewEvent, ReapReport};
 use crate::world::{LEASE, SECOND, Sending, World};
 
 async fn reap(world: &World, before: Option<Timestamp>, after_crash: AfterCrash) -> ReapReport {
-    world.store().lease_reap(world.now(), before, Box::new(move |_| after_crash)).await.unwrap()
+    world.store().lease_reap(world.now(), before, Box::new(move |_, _| Some(after_crash))).await.unwrap()
 }
 
 pub(crate) async fn a_lost_attempt_reads_unknown_and_is_sent_again(world: &World) {
@@ -31,7 +31,7 @@ pub(crate) async fn at_most_once_ends_with_the_outcome_unknown(world: &World) {
     let webhook = world.webhook();
     let a = world.accept_sending(once, webhook, DeliveryKind::Normal).await;
     let b = world.accept_sending(often, webhook, DeliveryKind::Normal).await;
-    let rule = move |tenant| if tenant == once { AfterCrash::Fail } else { AfterCrash::SendAgain };
+    let rule = move |tenant, _| Some(if tenant == once { AfterCrash::Fail } else { AfterCrash::SendAgain });
     let report = world.store().lease_reap(world.now(), None, Box::new(rule)).await.unwrap();
     assert_eq!((report.sent_again, report.failed), (1, 1));
     assert_eq!(world.state(once, a.delivery).await, (DeliveryState::Failed, Reason::OutcomeUnknown));
