@@ -232,9 +232,9 @@ CREATE TABLE attempt (
   request_bytes  INTEGER NOT NULL,
   response_head  BLOB    NOT NULL,
   response_body  BLOB    NOT NULL,
-  response_bytes INTEGER NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX attempt_id ON attempt (delivery_id, number, tenant_id);
+  response_bytes INTEGER NOT NULL,
+  PRIMARY KEY (delivery_id, number, tenant_id)
+) STRICT, WITHOUT ROWID;
 
 -- Counters over whole hours (UTC), by when it was counted. accepted = delivered + failed + cancelled + what is open.
 CREATE TABLE ledger_hour (
@@ -282,5 +282,5 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
   ('delivery', 'delivery_failed', '100000 1000 1 1'),
   ('event', 'event_id', '10000000 100000 1'),
   ('event', 'event_external', '10000000 100000 1'),
-  ('attempt', 'attempt_id', '10000000 2 1 1');
+  ('attempt', 'attempt', '10000000 2 1 1');
 ANALYZE sqlite_schema;

@@ -10,19 +10,19 @@ pub mod clock;
 pub mod control;
 mod error;
 pub mod metrics;
+mod notices;
 pub mod outbound;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use postrider_domain::event::{EventKind, WEBHOOK_DISABLED};
-use postrider_domain::id::{DeliveryId, WebhookId};
+use postrider_domain::event::EventKind;
+use postrider_domain::id::DeliveryId;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
 use postrider_egress::Egress;
 use postrider_store::{NewIdempotency, Store, StoreError};
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -31,7 +31,7 @@ use control::{Control, Installation};
 pub use error::EngineError;
 use metrics::Metrics;
 use outbound::catalogue::{Catalogue, Tenant, Webhook};
-use outbound::dispatch::{Audience, NOTICES_MAX, Notice, Outbound, PublishOutcome, Published, ReplayOutcome};
+use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Published, ReplayOutcome};
 use outbound::ingest::{self, Draft, Publication};
 use outbound::lanes::{LaneLimits, Lanes};
 
@@ -83,7 +83,7 @@ impl Engine {
         let engine = Self(Arc::new(Inner { outbound: outbound.clone(), control, tasks: Mutex::default() }));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbound.clone().dispatch());
-        tasks.spawn(act_on_notices(engine.control().clone(), outbound.clone(), inbox));
+        tasks.spawn(notices::act(engine.control().clone(), outbound.clone(), inbox));
         tasks.spawn(clock::run(outbound.clone()));
         tasks.spawn(engine.control().clone().run_jobs());
         *engine.0.tasks.lock().expect("because no holder of this lock panics") = tasks;
@@ -260,44 +260,4 @@ fn key_reused() -> Problem {
         "Idempotency-Key",
         "This key was used within 24 hours for another request. Use a new key for a new request.",
     )
-}
-
-/// Acts on what the outbound flow noticed but must not do itself: it writes no configuration.
-async fn act_on_notices(control: Control, outbound: Arc<Outbound>, mut inbox: mpsc::Receiver<Notice>) {
-    while let Some(Notice::WebhookGone { tenant, webhook, updated }) = inbox.recv().await {
-        const REASON: &str = "The receiver answered 410 Gone.";
-        let now = outbound.catalogue.tenant(tenant).and_then(|tenant| tenant.webhook(webhook).cloned());
-        if now.is_none_or(|webhook| webhook.updated > updated) {
-            // The answer is about what the webhook was; its new URL has not been asked yet.
-            continue;
-        }
-        match control.webhook_disable(tenant, webhook, REASON).await {
-            Ok(true) => webhook_disabled_event(&outbound, tenant, webhook, REASON).await,
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, %webhook, "webhook.not_disabled"),
-        }
-    }
-}
-
-async fn webhook_disabled_event(
-    outbound: &Arc<Outbound>,
-    tenant: postrider_domain::id::TenantId,
-    webhook: WebhookId,
-    reason: &str,
-) {
-    let Some(tenant) = outbound.catalogue.tenant(tenant) else { return };
-    let Some(webhook) = tenant.webhook(webhook) else { return };
-    if !tenant.webhooks.iter().any(|other| other.patterns.names_exactly(WEBHOOK_DISABLED)) {
-        return;
-    }
-    let data = json!({
-        "webhookId": webhook.id.to_string(),
-        "webhookName": webhook.name,
-        "url": webhook.url,
-        "reason": reason,
-    });
-    let draft = Draft::operational(WEBHOOK_DISABLED, outbound.clock.now(), data, 0);
-    if let Err(error) = outbound.publish(&tenant, vec![draft], Audience::Matching, None).await {
-        tracing::error!(%error, "webhook.disabled_not_published");
-    }
 }

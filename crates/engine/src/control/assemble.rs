@@ -13,14 +13,11 @@ use postrider_store::{Store, StoreError};
 use zeroize::Zeroizing;
 
 use super::event_types;
-use crate::outbound::catalogue::{KeyInForce, Pinned, Tenant, Webhook};
+use crate::outbound::catalogue::{DisabledReason, KeyInForce, Pinned, Tenant, Webhook};
 
 /// What sealed values are bound to, with the id of the webhook and of the secret.
 pub(super) const HEADERS_FIELD: &str = "webhook.headers";
 pub(super) const SECRET_FIELD: &str = "webhook_secret.sealed";
-
-/// Why Postrider switched a webhook off, as stored. Append only.
-pub(super) const DISABLED_GONE: i64 = 1;
 
 /// A tenant without webhooks and types.
 pub(super) fn tenant(row: &TenantRow, profile: Arc<Profile>) -> Result<Tenant, StoreError> {
@@ -90,7 +87,6 @@ pub(super) fn webhook(
     profile: &Profile,
     row: &WebhookRow,
     secrets: &[SecretRow],
-    now: Timestamp,
 ) -> Result<Webhook, StoreError> {
     let events = event_patterns(row)?;
     let patterns = Patterns::parse(&events)
@@ -103,24 +99,17 @@ pub(super) fn webhook(
         target: Target::parse_stored(&row.url),
         patterns,
         enabled: row.enabled,
-        disabled_reason: row.disabled_reason.map(|code| disabled_reason(code).to_owned()),
+        disabled_reason: row.disabled_reason.and_then(DisabledReason::from_code),
         disabled_at: row.disabled,
         headers: headers(store, row)?,
         keys: keys_in_force(store, profile, secrets)?,
-        secret_pending: secrets.iter().any(|secret| {
-            secret.state == SecretState::Pending && secret.activate_at.is_none_or(|at| at > now)
-        }),
+        secret_unconfirmed: secrets
+            .iter()
+            .any(|secret| secret.state == SecretState::Pending && secret.activate_at.is_none()),
         description: row.description.clone(),
         created: row.created,
         updated: row.updated,
     })
-}
-
-fn disabled_reason(code: i64) -> &'static str {
-    match code {
-        DISABLED_GONE => "gone",
-        _ => "unknown",
-    }
 }
 
 pub(super) fn event_patterns(row: &WebhookRow) -> Result<Vec<String>, StoreError> {

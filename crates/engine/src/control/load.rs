@@ -154,7 +154,7 @@ impl Control {
         let mut tenant = assemble::tenant(row, profile)?;
         for webhook in &parts.webhooks {
             let secrets = secrets::settled(parts.secrets.remove(&webhook.id).unwrap_or_default(), now);
-            let webhook = assemble::webhook(self.store(), tenant.profile(), webhook, &secrets, now)?;
+            let webhook = assemble::webhook(self.store(), tenant.profile(), webhook, &secrets)?;
             tenant.webhooks.push(Arc::new(webhook));
         }
         tenant.types = assemble::types(&parts.types)?;

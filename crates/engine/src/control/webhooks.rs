@@ -18,7 +18,7 @@ use super::audit::Act;
 use super::change::{After, Turn, WebhookAfter};
 use super::{Actor, Control, Created, Repeatable, Role, assemble, check, secrets};
 use crate::error::EngineError;
-use crate::outbound::catalogue::{Tenant, Webhook};
+use crate::outbound::catalogue::{DisabledReason, Tenant, Webhook};
 use crate::outbound::ingest;
 use crate::outbound::lanes::WebhookChange;
 
@@ -129,12 +129,12 @@ impl Control {
         self.webhook_commit(turn, actor, &tenant, draft, None).await.map(drop)
     }
 
-    /// By the engine, after 410 Gone. False: it was off or gone already.
+    /// By the engine itself. False: it was off or gone already.
     pub async fn webhook_disable(
         &self,
         tenant: TenantId,
         webhook: WebhookId,
-        reason: &str,
+        reason: DisabledReason,
     ) -> Result<bool, EngineError> {
         let turn = self.turn().await;
         let Some(tenant) = self.catalogue().tenant(tenant) else { return Ok(false) };
@@ -145,14 +145,14 @@ impl Control {
         let now = self.now();
         row.enabled = false;
         row.disabled = Some(now);
-        row.disabled_reason = Some(assemble::DISABLED_GONE);
+        row.disabled_reason = Some(reason.code());
         row.updated = now;
         let draft = Draft {
             act: Act {
                 action: "webhook.disabled",
                 target: webhook.to_string(),
                 before: Some(json!({ "enabled": true })),
-                after: Some(json!({ "enabled": false, "reason": reason })),
+                after: Some(json!({ "enabled": false, "reason": reason.text() })),
             },
             after: Some(switched_off(&tenant, webhook)),
             secrets: None,
@@ -408,7 +408,7 @@ impl Control {
                 &stored
             }
         };
-        let webhook = Arc::new(assemble::webhook(self.store(), tenant.profile(), &draft.row, secrets, now)?);
+        let webhook = Arc::new(assemble::webhook(self.store(), tenant.profile(), &draft.row, secrets)?);
         let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(tenant.webhooks.len() + 1);
         let mut replaced = draft.row.deleted.is_some();
         for existing in &tenant.webhooks {

@@ -162,6 +162,40 @@ impl<'de> Deserialize<'de> for ScanAt {
     }
 }
 
+/// Why Postrider switched a webhook off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisabledReason {
+    /// The receiver answered 410 Gone.
+    Gone,
+}
+
+impl DisabledReason {
+    /// As stored. Append only.
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Gone => 1,
+        }
+    }
+
+    pub fn from_code(code: i64) -> Option<Self> {
+        (code == Self::Gone.code()).then_some(Self::Gone)
+    }
+
+    /// As the API names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+        }
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Gone => "The receiver answered 410 Gone.",
+        }
+    }
+}
+
 /// A tenant's registration of a URL. Shows itself by id and name only: its headers and its URL may hold secrets.
 pub struct Webhook {
     pub id: WebhookId,
@@ -172,13 +206,14 @@ pub struct Webhook {
     pub target: Result<Target, UrlRefusal>,
     pub patterns: Patterns,
     pub enabled: bool,
-    pub disabled_reason: Option<String>,
+    /// Why Postrider switched it off; none when a person did, or when it is on.
+    pub disabled_reason: Option<DisabledReason>,
     pub disabled_at: Option<Timestamp>,
     /// The tenant's extra headers. Values are secrets.
     pub headers: Vec<(String, String)>,
     pub keys: Vec<KeyInForce>,
-    /// A pending secret exists that waits for its time or a confirmation.
-    pub secret_pending: bool,
+    /// A new secret is there that signs only once it is confirmed.
+    pub secret_unconfirmed: bool,
     pub description: String,
     pub created: Timestamp,
     pub updated: Timestamp,
@@ -191,6 +226,11 @@ impl std::fmt::Debug for Webhook {
 }
 
 impl Webhook {
+    /// Whether a new secret waits for its time or its confirmation.
+    pub fn secret_pending(&self, now: Timestamp) -> bool {
+        self.secret_unconfirmed || self.keys.iter().any(|key| now < key.from)
+    }
+
     /// The keys that sign at `now`, newest first.
     pub fn keys_at(&self, now: Timestamp) -> impl Iterator<Item = &SigningKey> {
         self.keys

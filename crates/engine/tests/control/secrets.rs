@@ -125,7 +125,7 @@ async fn where_the_header_carries_one_value_a_pending_secret_waits_for_its_confi
     let made = house.create_webhook("rc", webhook("https://example.com/", &["*"])).await;
     let (id, old) = (made.webhook.id, made.secret.expect("generated"));
     let changed = fresh(rotate(&house, "rc", id, begin()).await);
-    assert!(changed.webhook.secret_pending);
+    assert!(changed.webhook.secret_pending(house.clock.now()));
     let new = changed.secret.expect("shown at once");
     assert_eq!(signed_by(&house, "rc", id, &[&old, &new]), [true, false]);
     house.clock.advance(DAY * 30);
@@ -134,7 +134,7 @@ async fn where_the_header_carries_one_value_a_pending_secret_waits_for_its_confi
     refuses(&house, Code::SecretRotationConflict, None, rotate(&house, "rc", id, begin())).await;
 
     let changed = fresh(rotate(&house, "rc", id, SecretRotation::Confirm).await);
-    assert!(changed.secret.is_none() && !changed.webhook.secret_pending);
+    assert!(changed.secret.is_none() && !changed.webhook.secret_pending(house.clock.now()));
     assert_eq!(signed_by(&house, "rc", id, &[&old, &new]), [false, true]);
     refuses(&house, Code::SecretRotationConflict, None, rotate(&house, "rc", id, SecretRotation::Confirm))
         .await;
@@ -151,13 +151,16 @@ async fn a_pending_secret_takes_over_at_its_moment_without_anybodys_doing() {
     let at = house.clock.now().plus(DAY);
     let rotation = SecretRotation::Begin { secret: None, overlap: None, activate_at: Some(at) };
     let new = fresh(rotate(&house, "rc", id, rotation).await).secret.expect("shown at once");
+    let pending = || house.tenant("rc").webhook(id).expect("it is there").secret_pending(house.clock.now());
     house.clock.set(at.minus(Duration::from_millis(1)));
+    assert!(pending());
     assert_eq!(signed_by(&house, "rc", id, &[&old, &new]), [true, false]);
     house.clock.set(at);
+    assert!(!pending());
     assert_eq!(signed_by(&house, "rc", id, &[&old, &new]), [false, true]);
     let house = house.restarted().await;
     assert_eq!(signed_by(&house, "rc", id, &[&old, &new]), [false, true]);
-    assert!(!house.tenant("rc").webhook(id).expect("it is there").secret_pending);
+    assert!(!house.tenant("rc").webhook(id).expect("it is there").secret_pending(at));
     // It is the active one now: the next rotation may begin.
     fresh(rotate(&house, "rc", id, begin()).await);
     assert_eq!(signed_by(&house, "rc", id, &[&old, &new]), [false, true]);
@@ -182,7 +185,7 @@ async fn a_webhook_without_a_secret_signs_from_its_first_one_on() {
     house.create_tenant("sm", "smartmaintenance").await;
     let id = house.create_webhook("sm", webhook("https://example.com/", &["*"])).await.webhook.id;
     let changed = fresh(rotate(&house, "sm", id, begin()).await);
-    assert!(!changed.webhook.secret_pending);
+    assert!(!changed.webhook.secret_pending(house.clock.now()));
     assert_eq!(changed.webhook.keys_at(house.clock.now()).count(), 1);
 }
 
@@ -238,7 +241,7 @@ async fn a_patched_secret_replaces_all_others_at_once() {
     let patch = WebhookPatch { secret: Some(Some("the third".into())), ..WebhookPatch::default() };
     let changed = house.control.webhook_update(&OPERATOR, &tenant, id, patch).await.expect("a change");
     assert_eq!(changed.warnings[0].code, "secret_short");
-    assert_eq!((changed.webhook.keys.len(), changed.webhook.secret_pending), (1, false));
+    assert_eq!((changed.webhook.keys.len(), changed.webhook.secret_pending(house.clock.now())), (1, false));
     let patch = WebhookPatch { secret: Some(None), ..WebhookPatch::default() };
     let changed = house.control.webhook_update(&OPERATOR, &tenant, id, patch).await.expect("a change");
     assert!(changed.webhook.keys.is_empty());

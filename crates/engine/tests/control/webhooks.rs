@@ -3,6 +3,7 @@ use postrider_domain::id::WebhookId;
 use postrider_domain::limits;
 use postrider_domain::problem::Code;
 use postrider_engine::control::{NewWebhook, Repeatable, Role, TenantPatch, WebhookChanged, WebhookPatch};
+use postrider_engine::outbound::catalogue::DisabledReason;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -346,19 +347,19 @@ async fn a_webhook_that_answered_gone_is_switched_off_once() {
     let house = House::new().await;
     let acme = house.create_tenant("acme", "standard").await;
     let id = house.create_webhook("acme", webhook("https://example.com/", &["*"])).await.webhook.id;
-    let disable = || house.control.webhook_disable(acme.id, id, "The receiver answered 410 Gone.");
+    let disable = || house.control.webhook_disable(acme.id, id, DisabledReason::Gone);
     assert!(disable().await.expect("it is on"));
     assert!(!disable().await.expect("it is off"));
     let house = house.restarted().await;
     let tenant = house.tenant("acme");
     let webhook = tenant.webhook(id).expect("it is there");
     assert!(!webhook.enabled);
-    assert_eq!(webhook.disabled_reason.as_deref(), Some("gone"));
+    assert_eq!(webhook.disabled_reason, Some(DisabledReason::Gone));
     let on = WebhookPatch { enabled: Some(true), ..WebhookPatch::default() };
     let changed = house.control.webhook_update(&OPERATOR, &tenant, id, on).await.expect("on again");
-    assert_eq!((changed.webhook.disabled_reason.as_deref(), changed.webhook.disabled_at), (None, None));
+    assert_eq!((changed.webhook.disabled_reason, changed.webhook.disabled_at), (None, None));
     assert!(
-        !house.control.webhook_disable(acme.id, WebhookId::from_bytes([9; 16]), "x").await.expect("unknown")
+        !house.control.webhook_disable(acme.id, WebhookId::from_bytes([9; 16]), DisabledReason::Gone).await.expect("unknown")
     );
 }
 

@@ -1,6 +1,8 @@
 //! The process stops between the claim and the result.
 
 use postrider_domain::delivery::{AttemptClass, DeliveryState, Reason};
+use postrider_domain::event::WEBHOOK_DISABLED;
+use postrider_engine::outbound::catalogue::DisabledReason;
 use postrider_testkit::receiver::{Answer, Gate, Receiver};
 
 use crate::house::House;
@@ -101,4 +103,25 @@ async fn a_stop_waits_for_what_is_in_flight_and_claims_nothing_new() {
     receiver.wait_for(2).await;
     after.all_ended(&tenant).await;
     after.ledger_balances().await;
+}
+
+/// The webhook is off on disk, and the power goes before its event is.
+#[tokio::test]
+async fn a_webhook_that_was_switched_off_is_told_of_after_a_crash_and_once() {
+    let house = House::open().await;
+    let receiver = Receiver::start().await;
+    let tenant = house.tenant("standard").await;
+    let gone = house.webhook(&tenant, &receiver.url("/gone"), &["*"]).await;
+    house.webhook(&tenant, &receiver.url("/ops"), &[WEBHOOK_DISABLED]).await;
+    let disabled = house.engine.control().webhook_disable(tenant.id, gone.id, DisabledReason::Gone).await;
+    assert!(disabled.expect("it is on"));
+    let once = house.after_power_loss().await;
+    let received = receiver.wait_for(1).await;
+    assert!(String::from_utf8_lossy(&received[0].body).contains(&gone.id.to_string()));
+    once.until(&tenant, |all| all.len() == 1 && all[0].state == DeliveryState::Delivered).await;
+    let twice = once.after_power_loss().await;
+    // What follows is told after what was left to tell.
+    twice.publish(&tenant, "order.created").await;
+    assert_eq!(twice.all_ended(&tenant).await.len(), 1);
+    twice.ledger_balances().await;
 }

@@ -23,5 +23,5 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(call: Call) -> Answer {
     let webhook = in_path(&call)?;
-    answer(StatusCode::OK, &View::of(&webhook))
+    answer(StatusCode::OK, &View::of(&webhook, call.app.engine.clock().now()))
 }

@@ -29,5 +29,6 @@ async fn handle(call: Call) -> Answer {
     rows.retain(|webhook| page.after.is_none_or(|after| *webhook.id.as_bytes() < after));
     rows.sort_by_key(|webhook| std::cmp::Reverse(webhook.id));
     rows.truncate(page.rows());
-    Ok(page.answer(rows, |webhook| *webhook.id.as_bytes(), |webhook| View::of(webhook)))
+    let now = call.app.engine.clock().now();
+    Ok(page.answer(rows, |webhook| *webhook.id.as_bytes(), |webhook| View::of(webhook, now)))
 }

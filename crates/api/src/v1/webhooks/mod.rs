@@ -16,7 +16,7 @@ use postrider_domain::id::WebhookId;
 use postrider_domain::problem::{Code, Problem, Warning};
 use postrider_domain::time::Timestamp;
 use postrider_engine::control::{WebhookChanged, webhook_warnings};
-use postrider_engine::outbound::catalogue::Webhook;
+use postrider_engine::outbound::catalogue::{DisabledReason, Webhook};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -76,7 +76,8 @@ pub(crate) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    pub(crate) fn of(webhook: &'a Webhook) -> Self {
+    /// As it is at `now`.
+    pub(crate) fn of(webhook: &'a Webhook, now: Timestamp) -> Self {
         let masked = |(name, _): &(String, String)| (name.clone(), Value::from(MASK));
         Self {
             id: webhook.id,
@@ -86,10 +87,10 @@ impl<'a> View<'a> {
             headers: webhook.headers.iter().map(masked).collect(),
             description: &webhook.description,
             enabled: webhook.enabled,
-            disabled_reason: webhook.disabled_reason.as_deref(),
+            disabled_reason: webhook.disabled_reason.map(DisabledReason::as_str),
             disabled_at: webhook.disabled_at,
             secret_set: !webhook.keys.is_empty(),
-            secret_pending: webhook.secret_pending,
+            secret_pending: webhook.secret_pending(now),
             secret: None,
             secret_shown: false,
             created_at: webhook.created,
@@ -103,7 +104,7 @@ impl<'a> View<'a> {
         Self {
             secret: changed.secret.as_ref().map(SecretString::expose_secret),
             warnings: changed.warnings.clone(),
-            ..Self::of(&changed.webhook)
+            ..Self::of(&changed.webhook, changed.webhook.updated)
         }
     }
 
@@ -112,7 +113,7 @@ impl<'a> View<'a> {
         Self {
             secret_shown: changed.secret.is_some(),
             warnings: changed.warnings.clone(),
-            ..Self::of(&changed.webhook)
+            ..Self::of(&changed.webhook, changed.webhook.updated)
         }
     }
 }
