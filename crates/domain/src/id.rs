@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::random::Random;
+use crate::signature;
 use crate::time::Timestamp;
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -177,11 +178,10 @@ impl RisingIds {
 /// The UUID that receivers use to recognise an event they already had (`{delivery.uuid}`): the same for an event and
 /// a webhook over retries, replays and manual re-fires. A UUIDv8 over SHA-256 of both ids, so that it needs no column.
 pub fn delivery_uuid(event: EventId, webhook: WebhookId) -> Uuid {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    hash.update(event.as_bytes());
-    hash.update(webhook.as_bytes());
-    let digest = hash.finalize();
+    let mut both = [0u8; 32];
+    both[..16].copy_from_slice(event.as_bytes());
+    both[16..].copy_from_slice(webhook.as_bytes());
+    let digest = signature::sha256(&both);
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&digest[..16]);
     uuid::Builder::from_custom_bytes(bytes).into_uuid()

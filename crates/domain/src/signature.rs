@@ -101,20 +101,65 @@ impl SigningKey {
         }
     }
 
-    /// The MAC or signature over the parts, one after another.
-    pub(crate) fn sign(&self, parts: &[Cow<'_, [u8]>]) -> Vec<u8> {
+    /// Begins a MAC or signature over what [`Signing::update`] is given.
+    pub(crate) fn begin(&self) -> Signing<'_> {
         match &self.0 {
-            Key::Shared(keyed) => {
-                let mut mac = hmac::Context::with_key(keyed);
-                for part in parts {
-                    mac.update(part);
-                }
-                mac.sign().as_ref().to_vec()
-            }
-            Key::Ed25519(key) => {
+            Key::Shared(keyed) => Signing::Shared(hmac::Context::with_key(keyed)),
+            Key::Ed25519(key) => Signing::Ed25519(key, Vec::new()),
+        }
+    }
+
+    /// The MAC or signature over the parts, one after another.
+    pub(crate) fn sign(&self, parts: &[Cow<'_, [u8]>]) -> Signature {
+        let mut signing = self.begin();
+        for part in parts {
+            signing.update(part);
+        }
+        signing.end()
+    }
+}
+
+/// A signature being made. Lives on the stack, for a moment.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing the usual one would cost an allocation for each request"
+)]
+pub(crate) enum Signing<'k> {
+    Shared(hmac::Context),
+    /// Signs twice over the whole message, so it is gathered.
+    Ed25519(&'k ed25519_dalek::SigningKey, Vec<u8>),
+}
+
+/// 32 bytes of a MAC or 64 of a signature.
+pub(crate) enum Signature {
+    Shared(hmac::Tag),
+    Ed25519([u8; 64]),
+}
+
+impl Signing<'_> {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Shared(mac) => mac.update(bytes),
+            Self::Ed25519(_, gathered) => gathered.extend_from_slice(bytes),
+        }
+    }
+
+    pub(crate) fn end(self) -> Signature {
+        match self {
+            Self::Shared(mac) => Signature::Shared(mac.sign()),
+            Self::Ed25519(key, gathered) => {
                 use ed25519_dalek::Signer as _;
-                key.sign(&parts.concat()).to_bytes().to_vec()
+                Signature::Ed25519(key.sign(&gathered).to_bytes())
             }
+        }
+    }
+}
+
+impl AsRef<[u8]> for Signature {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Shared(tag) => tag.as_ref(),
+            Self::Ed25519(bytes) => bytes,
         }
     }
 }
@@ -148,7 +193,7 @@ impl VerifyingKey {
             Self::Private(SigningKey(Key::Ed25519(key))) => {
                 ed25519_verifies(&key.verifying_key(), parts, signature)
             }
-            Self::Private(key) => key.sign(parts).ct_eq(signature).into(),
+            Self::Private(key) => key.sign(parts).as_ref().ct_eq(signature).into(),
         }
     }
 }

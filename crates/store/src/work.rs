@@ -103,7 +103,7 @@ pub struct Settlement {
     pub kind: DeliveryKind,
     /// Of the claim under which the attempt was made.
     pub fence: i64,
-    pub attempt: AttemptRow,
+    pub attempt: Arc<AttemptRow>,
     /// `Scheduled` (then `due` is given) or a final state.
     pub state: DeliveryState,
     pub reason: Reason,

@@ -139,16 +139,11 @@ impl Profile {
         keys: &[SigningKey],
     ) -> Vec<(&str, String)> {
         let mut headers = Vec::with_capacity(self.headers.len() + 1);
-        for (name, template) in &self.headers {
-            let mut value = Vec::with_capacity(48);
-            if template.write_text(&mut value, message, message.data) {
-                headers.push((name.as_str(), line(value)));
+        for (index, name) in self.header_names().into_iter().enumerate() {
+            let mut value = Vec::with_capacity(96);
+            if self.write_header(index, &mut value, message, body, keys.iter()) {
+                headers.push((name, String::from_utf8_lossy(&value).into_owned()));
             }
-        }
-        if let Some(signer) = &self.signer
-            && let Some(value) = signer.header_value(message, body, keys)
-        {
-            headers.push((signer.header.as_str(), value));
         }
         headers
     }
@@ -158,6 +153,32 @@ impl Profile {
         let mut names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
         names.extend(self.signer.as_ref().map(|signer| signer.header.as_str()));
         names
+    }
+
+    /// The value of the header at `index` of [`Self::header_names`], if it is the same in every request.
+    pub fn fixed_header(&self, index: usize) -> Option<&str> {
+        self.headers.get(index).and_then(|(_, template)| template.fixed())
+    }
+
+    /// Writes the value of the header at `index` of [`Self::header_names`]. False, and nothing written: it is left out.
+    pub fn write_header<'k>(
+        &self,
+        index: usize,
+        out: &mut Vec<u8>,
+        message: &Message<'_>,
+        body: &[u8],
+        keys: impl Iterator<Item = &'k SigningKey>,
+    ) -> bool {
+        if let Some((_, template)) = self.headers.get(index) {
+            let start = out.len();
+            if !template.write_text(out, message, message.data) {
+                out.truncate(start);
+                return false;
+            }
+            without_controls(out, start);
+            return true;
+        }
+        self.signer.as_ref().is_some_and(|signer| signer.write(out, message, body, keys))
     }
 
     /// Whether data can be written in this profile's format; `not_renderable` with the value at fault if not. `data`
@@ -209,8 +230,15 @@ fn rewritten(json: &[u8]) -> Result<Vec<u8>, ecmascript::NotRepresentable> {
     ecmascript::rewrite(&String::from_utf8_lossy(json))
 }
 
-/// A header's value. A tenant's name may hold anything; a line break in it must not become one in the head.
-fn line(value: Vec<u8>) -> String {
-    let text = String::from_utf8(value).unwrap_or_default();
-    if text.contains(char::is_control) { text.replace(char::is_control, " ") } else { text }
+/// Makes a header's value of what stands in `out` from `start` on. A tenant's name may hold anything; a line break in it
+/// must not become one in the head.
+fn without_controls(out: &mut Vec<u8>, start: usize) {
+    /// The first byte of U+0080 to U+009F, and of some harmless characters.
+    const MAYBE_C1: u8 = 0xc2;
+    if !out[start..].iter().any(|byte| byte.is_ascii_control() || *byte == MAYBE_C1) {
+        return;
+    }
+    let text = String::from_utf8_lossy(&out[start..]).replace(char::is_control, " ");
+    out.truncate(start);
+    out.extend_from_slice(text.as_bytes());
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::catalogue::{EventCatalogue, EventType, Schema, operational_types};
 use super::envelope::{Envelope, Field, Member, Node, shape};
 use super::signer::{SignatureTemplate, Signer};
@@ -15,7 +13,7 @@ use super::{
 };
 use crate::event::{OPERATIONAL_TYPES, is_event_type};
 use crate::limits;
-use crate::signature::{KeyKind, SecretForm, SecretRule, SignaturePolicy};
+use crate::signature::{self, KeyKind, SecretForm, SecretRule, SignaturePolicy};
 use crate::{ecmascript, json};
 
 /// Headers that belong to the connection and its framing, not to a profile.
@@ -74,7 +72,7 @@ fn profile(source: &str, mut root: Table<'_>, errors: &mut Errors<'_>) -> Option
     if envelope.as_ref().is_some_and(|envelope| envelope.0.is_empty()) {
         errors.add(Some(envelope_at), "[envelope] needs at least one member");
     }
-    let digest = Sha256::digest(source.as_bytes());
+    let digest = signature::sha256(source.as_bytes());
     let name = name?;
     Some(Profile {
         title: title.unwrap_or_else(|| name.clone()),

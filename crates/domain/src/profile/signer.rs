@@ -53,47 +53,58 @@ const SCHEMES: [(&str, KeyKind, Encoding); 3] = [
 ];
 
 impl Signer {
-    /// The header's value, unless there is no key for it.
-    pub(crate) fn header_value(
+    /// Writes the header's value. False, and nothing written, when there is no key for it.
+    pub(crate) fn write<'k>(
         &self,
+        out: &mut Vec<u8>,
         message: &Message<'_>,
         body: &[u8],
-        keys: &[SigningKey],
-    ) -> Option<String> {
+        mut keys: impl Iterator<Item = &'k SigningKey>,
+    ) -> bool {
         let Some(separator) = &self.separator else {
-            return self.one(message, body, keys.first()?);
+            return keys.next().is_some_and(|key| self.write_one(out, message, body, key));
         };
-        let mut value = String::new();
+        let start = out.len();
         for key in keys {
-            let Some(signature) = self.one(message, body, key) else { continue };
-            if !value.is_empty() {
-                value.push_str(separator);
+            let before = out.len();
+            if before > start {
+                out.extend_from_slice(separator.as_bytes());
             }
-            value.push_str(&signature);
+            if !self.write_one(out, message, body, key) {
+                out.truncate(before);
+            }
         }
-        (!value.is_empty()).then_some(value)
+        out.len() > start
     }
 
-    fn one(&self, message: &Message<'_>, body: &[u8], key: &SigningKey) -> Option<String> {
-        let template = self.template(key.kind())?;
-        let mut value = Vec::with_capacity(96);
+    fn write_one(&self, out: &mut Vec<u8>, message: &Message<'_>, body: &[u8], key: &SigningKey) -> bool {
+        let Some(template) = self.template(key.kind()) else { return false };
         for part in &template.0 {
             match part {
-                SignaturePart::Text(text) => value.extend_from_slice(text.as_bytes()),
+                SignaturePart::Text(text) => out.extend_from_slice(text.as_bytes()),
                 SignaturePart::Value(placeholder) => {
-                    placeholder.write_text(&mut value, message, message.data);
+                    placeholder.write_text(out, message, message.data);
                 }
                 SignaturePart::Signature { encoding, content } => {
-                    let signed = signed_parts(content, body, |placeholder| {
-                        let mut text = Vec::with_capacity(40);
-                        placeholder.write_text(&mut text, message, message.data);
-                        Some(Cow::Owned(text))
-                    })?;
-                    value.extend_from_slice(encoding.encode(&key.sign(&signed)).as_bytes());
+                    let mut signing = key.begin();
+                    for stretch in content {
+                        match stretch {
+                            Signed::Text(text) => signing.update(text.as_bytes()),
+                            Signed::Body => signing.update(body),
+                            Signed::Value(placeholder) => {
+                                // The end of `out` serves as scratch space.
+                                let before = out.len();
+                                placeholder.write_text(out, message, message.data);
+                                signing.update(&out[before..]);
+                                out.truncate(before);
+                            }
+                        }
+                    }
+                    encoding.write(out, signing.end().as_ref());
                 }
             }
         }
-        String::from_utf8(value).ok()
+        true
     }
 
     /// The header's form for people: `sha256=<hex>`.
@@ -140,11 +151,19 @@ pub(crate) fn signed_parts<'a>(
 }
 
 impl Encoding {
-    fn encode(self, bytes: &[u8]) -> String {
-        match self {
-            Self::Hex => hex::encode(bytes),
-            Self::Base64 => BASE64.encode(bytes),
-        }
+    fn write(self, out: &mut Vec<u8>, bytes: &[u8]) {
+        let start = out.len();
+        let length = match self {
+            Self::Hex => 2 * bytes.len(),
+            Self::Base64 => bytes.len().div_ceil(3) * 4,
+        };
+        out.resize(start + length, 0);
+        let room = &mut out[start..];
+        let written = match self {
+            Self::Hex => hex::encode_to_slice(bytes, room).is_ok(),
+            Self::Base64 => BASE64.encode_slice(bytes, room).is_ok(),
+        };
+        debug_assert!(written, "the room has the right length");
     }
 
     pub(crate) fn decode(self, text: &str) -> Option<Vec<u8>> {

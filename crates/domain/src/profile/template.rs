@@ -147,6 +147,14 @@ impl Template {
         }
     }
 
+    /// The text, if there is no value in it.
+    pub(crate) fn fixed(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Part::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
     /// Writes it as text. False when one of its values is left out, and with it the whole.
     pub(crate) fn write_text(&self, out: &mut Vec<u8>, message: &Message<'_>, data: &[u8]) -> bool {
         for part in &self.0 {

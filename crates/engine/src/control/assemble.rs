@@ -34,7 +34,7 @@ pub(super) fn tenant(row: &TenantRow, profile: Arc<Profile>) -> Result<Tenant, S
         public_id: row.public_id.as_str().into(),
         version: row.version,
         pinned_since: row.pinned_since,
-        pinned: Arc::new(Pinned { values, profile }),
+        pinned: Arc::new(Pinned::new(values, profile)),
         plan: row.plan.clone(),
         settings,
         webhooks: Vec::new(),

@@ -166,7 +166,7 @@ impl Control {
             public_id: public_id.into(),
             version: 1,
             pinned_since: 1,
-            pinned: Arc::new(Pinned { values, profile }),
+            pinned: Arc::new(Pinned::new(values, profile)),
             plan: new.plan,
             settings,
             webhooks: Vec::new(),
@@ -213,7 +213,7 @@ impl Control {
         }
         next.settings = settings::merged(&tenant.settings, change, &profile)?;
         if pins {
-            next.pinned = Arc::new(Pinned { values, profile });
+            next.pinned = Arc::new(Pinned::new(values, profile));
             next.pinned_since = next.version;
         }
         Ok(next)

@@ -186,15 +186,7 @@ fn make_request(work: &Work, now: Timestamp) -> Result<(Request, [u8; 32]), NotM
         sent_at: now,
     };
     let body = render_body(profile, &work.event, &message)?;
-    let keys: Vec<_> = work.webhook.keys_at(now).cloned().collect();
-    let mut headers = HeaderMap::with_capacity(8 + work.webhook.headers.len());
-    // The tenant's first: the profile's own win where both name one.
-    for (name, value) in &work.webhook.headers {
-        insert(&mut headers, name, Bytes::copy_from_slice(value.as_bytes()))?;
-    }
-    for (name, value) in profile.render_headers(&message, &body.bytes, &keys) {
-        insert(&mut headers, name, Bytes::from(value))?;
-    }
+    let headers = render_headers(work, &message, &body.bytes)?;
     let request = Request {
         method: Method::POST,
         target: target.clone(),
@@ -236,15 +228,46 @@ fn render_body(profile: &Profile, event: &EventInHand, message: &Message<'_>) ->
     Ok(event.body.get_or_init(|| rendered).clone())
 }
 
-fn insert(headers: &mut HeaderMap, name: &str, value: Bytes) -> Result<(), NotMade> {
-    let bad = |_| NotMade {
+/// The webhook's own headers and the profile's, which win where both name one.
+fn render_headers(work: &Work, message: &Message<'_>, body: &[u8]) -> Result<HeaderMap, NotMade> {
+    let Pinned { profile, headers: known, .. } = &*work.pinned;
+    // All values in one piece of memory: an allocation for each would take longer than to write them.
+    let mut text = Vec::with_capacity(VALUES_BYTES);
+    let mut ends = Vec::with_capacity(known.len());
+    for (index, (_, fixed)) in known.iter().enumerate() {
+        let keys = work.webhook.keys_at(message.sent_at);
+        let written = fixed.is_none() && profile.write_header(index, &mut text, message, body, keys);
+        ends.push(written.then_some(text.len()));
+    }
+    let text = Bytes::from(text);
+    // Room for what egress and hyper add, so that the map does not grow on the way.
+    let mut headers = HeaderMap::with_capacity(work.webhook.headers.len() + known.len() + 4);
+    for (name, value) in &work.webhook.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
+        let value = HeaderValue::from_str(value).map_err(|_| bad_header(name.as_str()))?;
+        headers.insert(name, value);
+    }
+    let mut start = 0;
+    for ((name, fixed), end) in known.iter().zip(ends) {
+        if let Some(fixed) = fixed {
+            headers.insert(name.clone(), fixed.clone());
+        } else if let Some(end) = end {
+            let value = HeaderValue::from_maybe_shared(text.slice(start..end));
+            headers.insert(name.clone(), value.map_err(|_| bad_header(name.as_str()))?);
+            start = end;
+        }
+    }
+    Ok(headers)
+}
+
+/// What the profile's header values take, usually.
+const VALUES_BYTES: usize = 256;
+
+fn bad_header(name: &str) -> NotMade {
+    NotMade {
         class: AttemptClass::NotRenderable,
         detail: format!(
             "The header {name} cannot be sent: its value has characters that HTTP does not allow."
         ),
-    };
-    let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad(()))?;
-    let value = HeaderValue::from_maybe_shared(value).map_err(|_| bad(()))?;
-    headers.insert(header, value);
-    Ok(())
+    }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
+use http::{HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use postrider_domain::id::{KeyId, TenantId, WebhookId};
 use postrider_domain::pattern::Patterns;
@@ -23,6 +24,20 @@ use super::ingest::RegisteredType;
 pub struct Pinned {
     pub values: TenantValues,
     pub profile: Arc<Profile>,
+    /// The headers that the profile sets, in its order: the name, and the value where every request has the same.
+    pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
+}
+
+impl Pinned {
+    pub fn new(values: TenantValues, profile: Arc<Profile>) -> Self {
+        let header = |(index, name): (usize, &str)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("because profiles are checked for it");
+            let fixed = profile.fixed_header(index).and_then(|value| HeaderValue::from_str(value).ok());
+            (name, fixed)
+        };
+        let headers = profile.header_names().into_iter().enumerate().map(header).collect();
+        Self { values, profile, headers }
+    }
 }
 
 /// A tenant as the way of an event sees it.
@@ -422,7 +437,7 @@ impl Catalogue {
             timezone: TimeZone::get(&row.timezone).map_err(|error| corrupt(error.to_string()))?,
             attributes: serde_json::from_str(&row.attributes).map_err(|error| corrupt(error.to_string()))?,
         };
-        Ok(Arc::new(Pinned { values, profile }))
+        Ok(Arc::new(Pinned::new(values, profile)))
     }
 
     pub fn older_put(&self, tenant: TenantId, version: i64, pinned: Arc<Pinned>) {

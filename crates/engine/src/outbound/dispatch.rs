@@ -403,7 +403,8 @@ impl Outbound {
             self.hand_back(back, self.clock.now()).await;
             return;
         };
-        let attempted = attempt::attempt(self, &work).await;
+        // Boxed: tasks are moved when they begin and when they end, and most of an attempt's state is only sometimes used.
+        let attempted = Box::pin(attempt::attempt(self, &work)).await;
         drop(sending);
         settle::settle(self, work, attempted).await;
     }

@@ -39,7 +39,7 @@ struct Decision {
 pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempted) {
     let decision = decide(outbound, &work, &attempted);
     let follow = exhausted_event(&work, &decision, &attempted);
-    let row = attempt_row(&work, &attempted, decision.class);
+    let row = Arc::new(attempt_row(&work, &attempted, decision.class));
     outbound.metrics.attempt_done(decision.class, attempted.total_us());
     tracing::debug!(
         tenant = %work.tenant.public_id, event = %work.event.id, delivery = %work.delivery, webhook = %work.webhook.id,
@@ -195,7 +195,7 @@ fn exhausted_event(work: &Work, decision: &Decision, attempted: &Attempted) -> O
     Some(Draft::operational(DELIVERY_EXHAUSTED, attempted.ended, data, work.event.depth.saturating_add(1)))
 }
 
-fn settlement(work: &Work, decision: &Decision, row: &AttemptRow) -> Settlement {
+fn settlement(work: &Work, decision: &Decision, row: &Arc<AttemptRow>) -> Settlement {
     Settlement {
         delivery: work.delivery,
         event: work.event.id,
@@ -215,7 +215,7 @@ async fn commit(
     outbound: &Arc<Outbound>,
     work: &Work,
     decision: &Decision,
-    row: AttemptRow,
+    row: Arc<AttemptRow>,
     follow: Option<Draft>,
 ) -> bool {
     loop {

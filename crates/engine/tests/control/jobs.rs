@@ -83,7 +83,7 @@ fn settlement(claimed: &Claimed, state: DeliveryState, now: Timestamp) -> Settle
         webhook: claimed.webhook,
         kind: claimed.kind,
         fence: claimed.fence,
-        attempt: AttemptRow {
+        attempt: std::sync::Arc::new(AttemptRow {
             number: claimed.attempt,
             started: now,
             class: if delivered { AttemptClass::Success } else { AttemptClass::Status },
@@ -98,7 +98,7 @@ fn settlement(claimed: &Claimed, state: DeliveryState, now: Timestamp) -> Settle
             response_head: Bytes::new(),
             response_body: Bytes::new(),
             response_bytes: 0,
-        },
+        }),
         state,
         reason: if delivered { Reason::Accepted } else { Reason::RetriesExhausted },
         due: None,

@@ -359,7 +359,11 @@ async fn a_webhook_that_answered_gone_is_switched_off_once() {
     let changed = house.control.webhook_update(&OPERATOR, &tenant, id, on).await.expect("on again");
     assert_eq!((changed.webhook.disabled_reason, changed.webhook.disabled_at), (None, None));
     assert!(
-        !house.control.webhook_disable(acme.id, WebhookId::from_bytes([9; 16]), DisabledReason::Gone).await.expect("unknown")
+        !house
+            .control
+            .webhook_disable(acme.id, WebhookId::from_bytes([9; 16]), DisabledReason::Gone)
+            .await
+            .expect("unknown")
     );
 }
 

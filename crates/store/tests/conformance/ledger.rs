@@ -292,7 +292,7 @@ pub(crate) async fn latencies_fall_into_their_buckets(world: &World) {
     for total_us in [0, 10_000, 10_001, 300_000, 2_000_000, 10_000_000, 10_000_001, u64::MAX / 2] {
         let sending = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
         let mut settlement = sending.delivered(world.now());
-        settlement.attempt.timing.total_us = total_us;
+        std::sync::Arc::make_mut(&mut settlement.attempt).timing.total_us = total_us;
         world.settle(tenant, settlement).await;
     }
     let lost = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;

@@ -259,7 +259,7 @@ impl Sending {
             webhook: self.webhook,
             kind: self.kind,
             fence: self.fence,
-            attempt,
+            attempt: Arc::new(attempt),
             state,
             reason,
             due: None,
