@@ -207,7 +207,6 @@ CREATE INDEX delivery_replay ON delivery (tenant_id, event_id) WHERE kind = 2;
 -- What is waiting, per webhook by due time. `kind` makes the ledger's count of it one read of the index.
 CREATE INDEX delivery_due ON delivery (tenant_id, webhook_id, due_ms, kind) WHERE state = 0;
 -- What is under way: never more than may be in flight, so that reading all of it is nothing.
-CREATE INDEX delivery_sending ON delivery (tenant_id, lease_ms, kind) WHERE state = 1;
 -- What failed, newest first: lists by state, and recovery.
 CREATE INDEX delivery_failed ON delivery (tenant_id, id, webhook_id) WHERE state = 3;
 
@@ -235,6 +234,15 @@ CREATE TABLE attempt (
   response_bytes INTEGER NOT NULL,
   PRIMARY KEY (delivery_id, number, tenant_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Claims, a row for each transaction that made some: deliveries that may be under way, as a list of hex ids. A row is
+-- overwritten once all of its claims have ended.
+CREATE TABLE claim (
+  seq        INTEGER PRIMARY KEY,
+  deliveries TEXT    NOT NULL
+) STRICT;
+CREATE VIEW sending AS SELECT * FROM delivery
+  WHERE state = 1 AND id IN (SELECT unhex(j.value) FROM claim, json_each(claim.deliveries) j);
 
 -- Counters over whole hours (UTC), by when it was counted. accepted = delivered + failed + cancelled + what is open.
 CREATE TABLE ledger_hour (
@@ -278,7 +286,6 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
   ('delivery', 'delivery_webhook', '10000000 100000 10000 1'),
   ('delivery', 'delivery_replay', '10000 1000 2 1'),
   ('delivery', 'delivery_due', '100000 10000 1000 2 2 1'),
-  ('delivery', 'delivery_sending', '500 10 2 2 1'),
   ('delivery', 'delivery_failed', '100000 1000 1 1'),
   ('event', 'event_id', '10000000 100000 1'),
   ('event', 'event_external', '10000000 100000 1'),

@@ -15,10 +15,16 @@ pub(crate) fn check(sql: &str, expected: &[&str]) {
     }
 }
 
-fn plan(sql: &str) -> String {
+/// An empty database.
+pub(crate) fn migrated() -> Connection {
     let mut connection = Connection::open_in_memory().expect("memory is there");
     crate::migrate::migrate_sqlite(&mut connection, Timestamp::from_unix_ms(0))
         .expect("the migrations are good");
+    connection
+}
+
+fn plan(sql: &str) -> String {
+    let connection = migrated();
     // The cold way's placeholders, in the form that SQLite numbers by itself.
     let sql = format!("EXPLAIN QUERY PLAN {}", sql.replace('$', "?"));
     let mut statement = connection.prepare(&sql).expect("the statement is good");

@@ -15,6 +15,7 @@ use rusqlite::{CachedStatement, Connection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::StoreError;
+use crate::hot::claims::{ClaimLog, Claims};
 use crate::hot::counters::Counters;
 use crate::open::{Settings, connect};
 
@@ -66,13 +67,14 @@ impl<I: Send, T: Send> Work for Piece<I, T> {
 pub(crate) struct Batch<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) counters: Counters,
+    pub(crate) claims: Claims,
     /// Statements that this transaction has used, by their text's address.
     statements: Vec<(&'static str, CachedStatement<'a>)>,
 }
 
 impl<'a> Batch<'a> {
     fn new(connection: &'a Connection) -> Self {
-        Self { connection, counters: Counters::default(), statements: Vec::new() }
+        Self { connection, counters: Counters::default(), claims: Claims::default(), statements: Vec::new() }
     }
 
     /// A prepared statement. Looked for by address first: to look one up by its text takes about as long as to run it.
@@ -126,7 +128,14 @@ impl Writer {
     ) -> Result<(Self, oneshot::Receiver<()>), StoreError> {
         let (queue, receiver) = mpsc::channel(limits::WRITER_QUEUE_MAX + RESERVED_FOR_RESULTS);
         let (ended, has_ended) = oneshot::channel();
-        let thread = Thread { path, settings, connection: Some(connection), turn, queue: receiver };
+        let thread = Thread {
+            path,
+            settings,
+            connection: Some(connection),
+            turn,
+            queue: receiver,
+            claims: ClaimLog::default(),
+        };
         std::thread::Builder::new()
             .name("store-writer".into())
             .spawn(move || {
@@ -192,6 +201,7 @@ struct Thread {
     connection: Option<Connection>,
     turn: Arc<Mutex<()>>,
     queue: mpsc::Receiver<Message>,
+    claims: ClaimLog,
 }
 
 impl Thread {
@@ -271,8 +281,8 @@ impl Thread {
         };
         // A panic in a piece of work is that piece's failure. Nothing of ours is half done by it: the transaction is undone,
         // and the counters are dropped with it.
-        let result =
-            catch_unwind(AssertUnwindSafe(|| in_transaction(&connection, works))).unwrap_or_else(|panic| {
+        let result = catch_unwind(AssertUnwindSafe(|| in_transaction(&connection, &mut self.claims, works)))
+            .unwrap_or_else(|panic| {
                 let why = panic.downcast_ref::<&str>().map_or("of another kind", |text| text);
                 Err(StoreError::Internal(format!("work of the writer panicked: {why}")))
             });
@@ -291,15 +301,21 @@ impl Thread {
     }
 }
 
-fn in_transaction(connection: &Connection, works: &mut [Box<dyn Work>]) -> Result<(), StoreError> {
+fn in_transaction(
+    connection: &Connection,
+    log: &mut ClaimLog,
+    works: &mut [Box<dyn Work>],
+) -> Result<(), StoreError> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut batch = Batch::new(connection);
     for work in works {
         work.run(&mut batch)?;
     }
-    let Batch { counters, .. } = batch;
+    let Batch { counters, claims, .. } = batch;
     counters.write(connection)?;
+    let row = log.write(connection, &claims)?;
     connection.prepare_cached("COMMIT")?.execute([])?;
+    log.committed(claims, row);
     Ok(())
 }
 

@@ -197,6 +197,9 @@ fn write_delivery(
         ],
     )?;
     batch.counters.accepted(tenant, at, delivery.kind);
+    if delivery.claim.is_some() {
+        batch.claims.made(delivery.id);
+    }
     Ok(())
 }
 

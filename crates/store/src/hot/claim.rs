@@ -130,6 +130,7 @@ fn claim_one(
             CLAIM,
             params![tenant.as_bytes(), row.delivery.as_bytes(), claim.now.unix_ms(), claim.until.unix_ms()],
         )?;
+        batch.claims.made(row.delivery);
         claimed.push(Claimed {
             tenant,
             delivery: row.delivery,
@@ -230,6 +231,9 @@ fn hand_back(batch: &mut Batch<'_>, back: &mut HandBack) -> Result<bool, StoreEr
             Reason::Waiting.code()
         ],
     )?;
+    if changed == 1 {
+        batch.claims.ended(back.delivery);
+    }
     Ok(changed == 1)
 }
 

@@ -5,6 +5,7 @@
 mod accept;
 mod cancel;
 mod claim;
+pub(crate) mod claims;
 pub(crate) mod counters;
 mod reap;
 mod settle;

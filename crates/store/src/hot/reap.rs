@@ -15,9 +15,9 @@ use crate::{Store, StoreError};
 
 const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
 
-/// Index: `delivery_sending`.
-const EXPIRED: &str = "SELECT tenant_id, id, webhook_id, kind, attempts, resend, claimed_ms FROM delivery
-  WHERE state = 1 AND lease_ms < ?1 ORDER BY lease_ms LIMIT ?2";
+/// By the log of claims, then the primary key.
+const EXPIRED: &str = "SELECT tenant_id, id, webhook_id, kind, attempts, resend, claimed_ms FROM sending
+  WHERE lease_ms < ?1 ORDER BY lease_ms LIMIT ?2";
 /// Index: the primary key.
 const REAP: &str = "UPDATE delivery SET state = ?3, reason = ?4, due_ms = ?5, settled_ms = ?6, resend = ?7,
     claimed_ms = NULL, lease_ms = NULL, last_class = ?8, last_status = NULL
@@ -71,7 +71,9 @@ impl Store {
 
 fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError> {
     let mut report = ReapReport::default();
-    for row in expired(batch, reap.expired_before)? {
+    let expired = expired(batch, reap.expired_before)?;
+    let is_last = expired.len() < ROWS_MAX;
+    for row in expired {
         let Some(after) = (reap.rule)(row.tenant, row.delivery) else { continue };
         let again = after == AfterCrash::SendAgain;
         let (state, reason) = if again {
@@ -95,12 +97,16 @@ fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError
         let attempt = AttemptRow::unknown(row.attempts, row.claimed, row.resend);
         settle::write_attempt(batch, row.tenant, row.delivery, row.webhook, row.kind, &attempt)?;
         batch.counters.ended(row.tenant, reap.now, row.kind, state);
+        batch.claims.ended(row.delivery);
         if again {
             report.sent_again += 1;
             report.due.push((row.tenant, row.webhook));
         } else {
             report.failed += 1;
         }
+    }
+    if is_last {
+        batch.claims.look(batch.connection)?;
     }
     Ok(report)
 }
@@ -131,7 +137,7 @@ mod tests {
     #[test]
     fn statements_use_the_indexes_they_name() {
         for (sql, plan) in [
-            (EXPIRED, &["SCAN delivery USING INDEX delivery_sending"][..]),
+            (EXPIRED, &["delivery USING PRIMARY KEY (id=?)"][..]),
             (REAP, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
         ] {
             plans::check(sql, plan);

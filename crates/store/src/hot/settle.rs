@@ -51,6 +51,7 @@ pub(super) fn write(
     }
     write_attempt(batch, tenant, settlement.delivery, settlement.webhook, settlement.kind, attempt)?;
     batch.counters.ended(tenant, at, settlement.kind, settlement.state);
+    batch.claims.ended(settlement.delivery);
     Ok(true)
 }
 

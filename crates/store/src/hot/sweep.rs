@@ -22,7 +22,7 @@ const EVENTS: &str = "SELECT id FROM event WHERE tenant_id = ?1 AND id > ?2 AND 
 const DELIVERIES: &str = "SELECT id, state, created_ms FROM delivery
     WHERE tenant_id = ?1 AND id BETWEEN ?3 AND ?4 AND event_id = ?2 AND kind <> 2
   UNION ALL SELECT id, state, created_ms FROM delivery WHERE tenant_id = ?1 AND event_id = ?2 AND kind = 2";
-/// Index: `attempt_id`.
+/// Index: the primary key.
 const ATTEMPTS_DELETE: &str = "DELETE FROM attempt WHERE tenant_id = ?1 AND delivery_id = ?2";
 /// Index: the primary key.
 const DELIVERY_DELETE: &str = "DELETE FROM delivery WHERE tenant_id = ?1 AND id = ?2";
@@ -178,7 +178,7 @@ mod tests {
                 DELIVERIES,
                 &["PRIMARY KEY (id>? AND id<?)", "delivery_replay (tenant_id=? AND event_id=?)"][..],
             ),
-            (ATTEMPTS_DELETE, &["attempt_id (delivery_id=?)"][..]),
+            (ATTEMPTS_DELETE, &["PRIMARY KEY (delivery_id=?)"][..]),
             (DELIVERY_DELETE, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
             (EVENT_DELETE, &["event_id (tenant_id=? AND id=?)"][..]),
             (
