@@ -176,8 +176,25 @@ impl RisingIds {
 }
 
 /// The UUID that receivers use to recognise an event they already had (`{delivery.uuid}`): the same for an event and
-/// a webhook over retries, replays and manual re-fires. A UUIDv8 over SHA-256 of both ids, so that it needs no column.
-pub fn delivery_uuid(event: EventId, webhook: WebhookId) -> Uuid {
+/// a webhook over retries, replays and manual re-fires. Made only where a profile writes it.
+#[derive(Debug, Clone, Copy)]
+pub enum DeliveryUuid {
+    Of(EventId, WebhookId),
+    /// As an example has it.
+    Is(Uuid),
+}
+
+impl DeliveryUuid {
+    pub fn get(self) -> Uuid {
+        match self {
+            Self::Of(event, webhook) => delivery_uuid(event, webhook),
+            Self::Is(uuid) => uuid,
+        }
+    }
+}
+
+/// A UUIDv8 over SHA-256 of both ids, so that it needs no column.
+fn delivery_uuid(event: EventId, webhook: WebhookId) -> Uuid {
     let mut both = [0u8; 32];
     both[..16].copy_from_slice(event.as_bytes());
     both[16..].copy_from_slice(webhook.as_bytes());

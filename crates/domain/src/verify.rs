@@ -487,7 +487,7 @@ mod tests {
             data: br#"{"a":1.0,"b":"\u00e9","c":[1,2]}"#,
             tenant: &tenant,
             delivery_id: DeliveryId::from_bytes([1; 16]),
-            delivery_uuid: uuid::Uuid::nil(),
+            delivery_uuid: crate::id::DeliveryUuid::Is(uuid::Uuid::nil()),
             attempt: 1,
             sent_at: SENT,
         };

@@ -2,7 +2,7 @@
 //!
 //! The signatures in the files were computed by other implementations of HMAC and Ed25519.
 
-use domain::id::DeliveryId;
+use domain::id::{DeliveryId, DeliveryUuid};
 use domain::profile::{Message, Profile, SigningKey, TenantValues, builtin};
 use domain::time::Timestamp;
 use postrider_domain as domain;
@@ -90,7 +90,7 @@ fn check(name: &str, profile: &Profile, vector: &Vector) {
         data: vector.event.data.as_bytes(),
         tenant: &tenant,
         delivery_id: vector.delivery.id,
-        delivery_uuid: vector.delivery.uuid,
+        delivery_uuid: DeliveryUuid::Is(vector.delivery.uuid),
         attempt: vector.attempt.number,
         sent_at: vector.attempt.time,
     };
@@ -126,7 +126,7 @@ fn the_standard_profile_signs_as_its_reference_library_does() {
         data: "{\"ä\":[1.0,\"\\u00e9\"]}".as_bytes(),
         tenant: &tenant,
         delivery_id: DeliveryId::from_bytes([1; 16]),
-        delivery_uuid: uuid::Uuid::nil(),
+        delivery_uuid: DeliveryUuid::Is(uuid::Uuid::nil()),
         attempt: 2,
         sent_at: Timestamp::from_unix_ms(1_776_996_935_999),
     };

@@ -13,7 +13,6 @@ mod source;
 pub(crate) mod template;
 
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 pub use builtin::{builtin, builtin_profiles};
 pub use catalogue::{EventCatalogue, EventType, SCHEMA_ISSUES_MAX, Schema, SchemaIssue};
@@ -28,7 +27,7 @@ use signer::Signer;
 use template::Template;
 
 use crate::ecmascript;
-use crate::id::DeliveryId;
+use crate::id::{DeliveryId, DeliveryUuid};
 use crate::problem::{Code, Problem, Warning};
 use crate::random::Random;
 use crate::time::Timestamp;
@@ -75,7 +74,7 @@ pub struct Message<'a> {
     pub data: &'a [u8],
     pub tenant: &'a TenantValues,
     pub delivery_id: DeliveryId,
-    pub delivery_uuid: Uuid,
+    pub delivery_uuid: DeliveryUuid,
     /// 1 for the first attempt.
     pub attempt: u32,
     pub sent_at: Timestamp,

@@ -260,7 +260,7 @@ impl Placeholder {
             Source::TenantName => out.extend_from_slice(message.tenant.name.as_bytes()),
             Source::EventTime => self.write_time(out, message.event_time, &message.tenant.timezone),
             Source::AttemptTime => self.write_time(out, message.sent_at, &message.tenant.timezone),
-            Source::DeliveryUuid => write(out, message.delivery_uuid),
+            Source::DeliveryUuid => write(out, message.delivery_uuid.get()),
             Source::DeliveryId => write(out, message.delivery_id),
             Source::AttemptNumber => write(out, message.attempt),
             Source::EventTest | Source::EventData(_) | Source::TenantAttribute(_) => {

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use postrider_domain::classify::Seen;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind};
 use postrider_domain::event::EventKind;
-use postrider_domain::id::{self, DeliveryId};
+use postrider_domain::id::{DeliveryId, DeliveryUuid};
 use postrider_domain::limits;
 use postrider_domain::profile::{BodyRule, Message, Profile};
 use postrider_domain::signature;
@@ -181,7 +181,7 @@ fn make_request(work: &Work, now: Timestamp) -> Result<(Request, [u8; 32]), NotM
         data: &work.event.data,
         tenant: &work.pinned.values,
         delivery_id: work.delivery,
-        delivery_uuid: id::delivery_uuid(work.event.id, work.webhook.id),
+        delivery_uuid: DeliveryUuid::Of(work.event.id, work.webhook.id),
         attempt: work.attempt,
         sent_at: now,
     };

@@ -1,8 +1,8 @@
 //! The deliveries whose claims have a living holder: what a sweep must not take for orphans.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
+use foldhash::HashSet;
 use postrider_domain::id::DeliveryId;
 
 const POISON: &str = "because no holder of this lock panics";

@@ -8,10 +8,11 @@
 //! Called by the acceptor (a new event asks for slots), by `settle` (what is due again, what ended) and by `dispatch`
 //! (what may be claimed now). Never does I/O and never waits while holding its lock.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use foldhash::HashMap;
 use postrider_domain::id::{TenantId, WebhookId};
 use postrider_domain::limits;
 use postrider_domain::time::{Clock, Timestamp};

@@ -41,7 +41,9 @@ fn signed_by(house: &House, tenant: &str, webhook: WebhookId, secrets: &[&Secret
             data: b"{}",
             tenant: &tenant.pinned.values,
             delivery_id: postrider_domain::id::DeliveryId::from_bytes([1; 16]),
-            delivery_uuid: postrider_domain::id::DeliveryId::from_bytes([1; 16]).uuid(),
+            delivery_uuid: postrider_domain::id::DeliveryUuid::Is(
+                postrider_domain::id::DeliveryId::from_bytes([1; 16]).uuid(),
+            ),
             attempt: 1,
             sent_at: house.clock.now(),
         };

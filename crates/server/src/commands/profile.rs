@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use postrider_domain::id::DeliveryId;
+use postrider_domain::id::{DeliveryId, DeliveryUuid};
 use postrider_domain::profile::{Message, Profile, ProfileError, TenantValues};
 use postrider_domain::time::Timestamp;
 use serde_json::Map;
@@ -84,7 +84,7 @@ fn example(profile: &Profile) -> Result<String, Complaint> {
         data,
         tenant: &tenant,
         delivery_id: DeliveryId::from_bytes([1; 16]),
-        delivery_uuid: Uuid::from_bytes([1; 16]),
+        delivery_uuid: DeliveryUuid::Is(Uuid::from_bytes([1; 16])),
         attempt: 1,
         sent_at: EXAMPLE_MOMENT,
     };

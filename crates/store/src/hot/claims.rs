@@ -3,8 +3,7 @@
 //! After a crash the log tells what may have been under way (`sending`, a view over it). In memory the writer counts what
 //! is open of each row; a row whose claims have all ended is overwritten by a later transaction.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use postrider_domain::id::DeliveryId;
 use rusqlite::{Connection, params};
 
@@ -56,7 +55,7 @@ impl Claims {
     /// Looks at the whole log, drops rows in which nothing is under way, and counts the others anew: rows of a process
     /// before this one, of a transaction of which nobody knows whether it was committed, claims on what was removed.
     pub(super) fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut rows: HashMap<i64, Vec<DeliveryId>> = HashMap::new();
+        let mut rows: HashMap<i64, Vec<DeliveryId>> = HashMap::default();
         let mut statement = connection.prepare_cached(OPEN)?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
@@ -65,7 +64,7 @@ impl Claims {
                 open.push(DeliveryId::from_bytes(id));
             }
         }
-        let mut row_of = HashMap::new();
+        let mut row_of = HashMap::default();
         let last = rows.keys().copied().max().unwrap_or(0);
         for (seq, open) in rows {
             if open.is_empty() {
