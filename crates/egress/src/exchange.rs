@@ -1,5 +1,6 @@
 //! What goes into an attempt and what comes out of it. Plain data: the engine turns it into rows, tests into expectations.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::Target;
 /// One HTTP request of one attempt.
 ///
 /// On the wire are these headers, then `Host` and `Content-Length`, and nothing else. Names go out in title case.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Request {
     pub method: Method,
     pub target: Target,
@@ -23,6 +24,17 @@ pub struct Request {
     pub partition: [u8; 16],
     pub reuse: Reuse,
     pub body_rule: ReadBody,
+}
+
+/// Without path, headers and body: all three may hold credentials.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("origin", self.target.origin())
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which kept-alive sockets the attempt may use.

@@ -127,7 +127,12 @@ impl Control {
         let audit = self.audit_row(actor, Some(&tenant), now, act);
         let mut write = ConfigWrite { at: now, audit: vec![audit], ..ConfigWrite::default() };
         let pins = next.pinned_since == next.version;
-        let (changed, after) = self.tenant_with(actor, next, draft, &mut write, now).await?;
+        let (changed, mut after) = self.tenant_with(actor, next, draft, &mut write, now).await?;
+        if changed.tenant.delivery_mode() != tenant.delivery_mode() {
+            // What being off means depends on the mode.
+            let off = changed.tenant.webhooks.iter().filter(|webhook| !webhook.enabled);
+            after.webhooks.extend(off.map(|webhook| webhooks::switched_off(&changed.tenant, webhook.id)));
+        }
         let row = assemble::tenant_row(&changed.tenant);
         write.tenant =
             Some(TenantWrite { row, over: Over::Version(tenant.version), pins, unless_events: moves });

@@ -23,7 +23,7 @@ use crate::outbound::ingest;
 use crate::outbound::lanes::WebhookChange;
 
 /// `POST /v1/webhooks`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct NewWebhook {
     /// Absent: the host of the URL.
     pub name: Option<String>,
@@ -39,7 +39,7 @@ pub struct NewWebhook {
 }
 
 /// `PATCH /v1/webhooks/{id}`: what is absent stays.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct WebhookPatch {
     pub name: Option<String>,
     pub url: Option<String>,
@@ -52,6 +52,20 @@ pub struct WebhookPatch {
     /// `Some(None)`: no description.
     pub description: Option<Option<String>>,
     pub enabled: Option<bool>,
+}
+
+/// Without URL and headers: both may hold credentials.
+impl std::fmt::Debug for NewWebhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewWebhook").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Without URL and headers: both may hold credentials.
+impl std::fmt::Debug for WebhookPatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookPatch").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// The answer to a webhook's creation, change or rotation.
@@ -566,7 +580,7 @@ fn switched_on(webhook: WebhookId) -> WebhookAfter {
 }
 
 /// In scan mode the switch is read when the scan comes; otherwise the profile says what becomes of what is scheduled.
-fn switched_off(tenant: &Tenant, webhook: WebhookId) -> WebhookAfter {
+pub(super) fn switched_off(tenant: &Tenant, webhook: WebhookId) -> WebhookAfter {
     let cancels = cancels_when_off(tenant);
     WebhookAfter { webhook, change: WebhookChange::Disabled, cancel: cancels.then_some(Reason::WebhookOff) }
 }

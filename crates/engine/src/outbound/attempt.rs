@@ -138,6 +138,20 @@ impl Attempted {
     }
 }
 
+/// An attempt that could not be made.
+pub fn not_renderable(outbound: &Outbound, detail: &str) -> Attempted {
+    let now = outbound.clock.now();
+    let not_made = NotMade { class: AttemptClass::NotRenderable, detail: detail.to_owned() };
+    Attempted {
+        started: now,
+        ended: now,
+        exchange: None,
+        not_made: Some(not_made),
+        body_sha256: None,
+        request_bytes: 0,
+    }
+}
+
 /// Makes and sends the request.
 pub async fn attempt(outbound: &Outbound, work: &Work) -> Attempted {
     let started = outbound.clock.now();

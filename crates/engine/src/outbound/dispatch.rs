@@ -38,6 +38,10 @@ pub enum Notice {
 /// Notices that nobody has taken yet. A lost one is made again by the webhook's next 410.
 pub const NOTICES_MAX: usize = 1024;
 
+/// To the tenant, whose event cannot be rendered any more.
+const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
+                          Ask the operator to check the data folder, and publish the event again.";
+
 /// Deliveries claimed in one transaction.
 const CLAIM_MAX: usize = 256;
 /// For every so many deliveries that its tenant has in hand, a new event waits one round of the runtime.
@@ -237,8 +241,8 @@ impl Outbound {
     /// A webhook was switched on or off, or deleted. Called after the change is durable and in the catalogue.
     pub fn webhook_changed(&self, tenant: &Tenant, webhook: WebhookId, change: WebhookChange) {
         let change = match change {
-            // The switch is read when the scan comes.
-            WebhookChange::Disabled if tenant.delivery_mode() == DeliveryMode::Scan => return,
+            // The switch is read when the scan comes: what is due then is claimed, and cancelled.
+            WebhookChange::Disabled if tenant.delivery_mode() == DeliveryMode::Scan => WebhookChange::Enabled,
             WebhookChange::Disabled if tenant.profile().delivery.on_disable == OnDisable::Cancel => {
                 WebhookChange::Closed
             }
@@ -354,8 +358,15 @@ impl Outbound {
                 outbound.hand_back(back, later).await;
                 return;
             };
+            let mut readable = true;
             let pinned = match outbound.pinned(&tenant, claimed.event.tenant_version).await {
                 Ok(pinned) => pinned,
+                // Damage: it will not be readable later either.
+                Err(error @ (StoreError::Corrupt(_) | StoreError::NotFound)) => {
+                    tracing::error!(%error, delivery = %claimed.delivery, "claim.not_renderable");
+                    readable = false;
+                    tenant.pinned.clone()
+                }
                 Err(error) => {
                     tracing::error!(%error, delivery = %claimed.delivery, "claim.handed_back");
                     outbound.hand_back(back, later).await;
@@ -375,7 +386,12 @@ impl Outbound {
                 resend: claimed.resend,
                 slot,
             };
-            outbound.run(work).await;
+            if readable {
+                outbound.run(work).await;
+            } else {
+                let attempted = attempt::not_renderable(&outbound, UNREADABLE);
+                settle::settle(&outbound, work, attempted).await;
+            }
         });
     }
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
 use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
-use postrider_engine::control::{Actor, Created, Installation, NewTenant, NewWebhook, WebhookPatch};
+use postrider_engine::control::{
+    Actor, Created, Installation, NewTenant, NewWebhook, TenantPatch, WebhookPatch,
+};
 use postrider_engine::outbound::catalogue::{Tenant, Webhook};
 use postrider_engine::outbound::dispatch::Published;
 use postrider_engine::outbound::ingest::Publication;
@@ -17,6 +19,8 @@ use postrider_store::{DeliveryFilter, EventOutcome, OpenOptions, Store, StoredDe
 use postrider_testkit::clock::ManualClock;
 use postrider_testkit::names::NoNames;
 use postrider_testkit::random::SeededRandom;
+use rusqlite::Connection;
+use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) struct House {
@@ -44,6 +48,19 @@ impl House {
 
     /// The same installation as a second process would find it after this one was cut off now: the files as they are.
     pub(crate) async fn after_power_loss(&self) -> Self {
+        Self::open_in(self.copied(), self.clock.clone(), LaneLimits::default()).await
+    }
+
+    /// The same, and meanwhile somebody changed the file by hand.
+    pub(crate) async fn after_damage(&self, sql: &str) -> Self {
+        let folder = self.copied();
+        let file = Connection::open(folder.path().join("postrider.db")).expect("the store's file");
+        assert!(file.execute(sql, []).expect("a statement") > 0, "something is damaged");
+        drop(file);
+        Self::open_in(folder, self.clock.clone(), LaneLimits::default()).await
+    }
+
+    fn copied(&self) -> TempDir {
         let folder = TempDir::new().expect("a folder for the copy");
         for file in std::fs::read_dir(self.folder.path()).expect("the folder can be read") {
             let file = file.expect("a file of the store");
@@ -53,7 +70,7 @@ impl House {
                 std::fs::copy(file.path(), folder.path().join(&name)).expect("the file can be copied");
             }
         }
-        Self::open_in(folder, self.clock.clone(), LaneLimits::default()).await
+        folder
     }
 
     pub(crate) async fn tenant(&self, profile: &str) -> Arc<Tenant> {
@@ -90,6 +107,17 @@ impl House {
             .webhook_update(&Actor::postrider(), &tenant, webhook.id, patch)
             .await
             .expect("the webhook is switched");
+    }
+
+    /// Changes some of a tenant's settings.
+    pub(crate) async fn set(&self, tenant: &Tenant, settings: Value) {
+        let patch = TenantPatch { settings: settings.as_object().cloned(), ..TenantPatch::default() };
+        self.update(tenant, patch).await;
+    }
+
+    pub(crate) async fn update(&self, tenant: &Tenant, patch: TenantPatch) {
+        let actor = Actor::postrider();
+        self.engine.control().tenant_update(&actor, tenant.id, patch).await.expect("the tenant is changed");
     }
 
     /// The tenant as the catalogue has it now.

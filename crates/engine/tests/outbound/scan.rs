@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use postrider_domain::delivery::{DeliveryState, Reason};
 use postrider_domain::time::Timestamp;
+use postrider_engine::control::TenantPatch;
 use postrider_testkit::receiver::{Answer, Receiver};
+use serde_json::json;
 
 use crate::house::House;
 
@@ -84,5 +86,43 @@ async fn the_switch_is_read_when_the_scan_comes_not_when_the_event_does() {
     house.clock.advance(Duration::from_millis(50));
     let deliveries = house.all_ended(&tenant).await;
     assert_eq!(deliveries[0].state, DeliveryState::Delivered);
+    house.ledger_balances().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_paused_webhook_is_cancelled_by_the_scan_also_when_the_mode_was_changed_between() {
+    let house = House::open().await;
+    let receiver = Receiver::start().await;
+    let tenant = house.tenant("runtight").await;
+    let webhook = house.webhook(&tenant, &receiver.url("/"), &["wo.created"]).await;
+    house.try_publish(&tenant, "wo.created", None, CREATED).await.expect("accepted");
+    house.set(&tenant, json!({"delivery": "immediate"})).await;
+    house.switch(&webhook, false).await;
+    house.set(&tenant, json!({"delivery": "scan"})).await;
+    house.engine.scan_run(&house.now(&tenant)).await.expect("a scan");
+    let deliveries = house.all_ended(&tenant).await;
+    assert_eq!((deliveries[0].state, deliveries[0].reason), (DeliveryState::Cancelled, Reason::Paused));
+    assert_eq!(receiver.received().len(), 0);
+    house.ledger_balances().await;
+}
+
+#[tokio::test]
+async fn an_event_whose_pinned_values_are_damaged_ends_and_says_so() {
+    let house = House::open().await;
+    let receiver = Receiver::start().await;
+    let tenant = house.tenant("runtight").await;
+    house.webhook(&tenant, &receiver.url("/"), &["wo.created"]).await;
+    house.try_publish(&tenant, "wo.created", None, CREATED).await.expect("accepted");
+    let renamed = TenantPatch { name: Some("Another name".to_owned()), ..TenantPatch::default() };
+    house.update(&tenant, renamed).await;
+    let house = house
+        .after_damage("UPDATE tenant_version SET timezone = 'Nowhere/At all' WHERE name <> 'Another name'")
+        .await;
+    house.engine.scan_run(&house.now(&tenant)).await.expect("a scan");
+    let delivery = house.all_ended(&tenant).await.remove(0);
+    assert_eq!((delivery.state, delivery.reason), (DeliveryState::Failed, Reason::NotRenderable));
+    let attempts = house.engine.store().attempts(tenant.id, delivery.id).await.expect("attempts");
+    assert!(attempts[0].detail.as_deref().is_some_and(|detail| detail.contains("can no longer be read")));
+    assert_eq!(receiver.received().len(), 0);
     house.ledger_balances().await;
 }

@@ -13,9 +13,9 @@ use crate::{Store, StoreError};
 /// Rows changed in one transaction: accepting must not notice.
 const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
 
-/// Index: `delivery_due`.
+/// Index: `delivery_due`. What was made after the cause is not its business: a webhook that is on again gets it.
 const SCHEDULED: &str = "SELECT id, kind FROM delivery
-  WHERE tenant_id = ?1 AND webhook_id = ?2 AND state = 0 AND due_ms < ?3 ORDER BY due_ms LIMIT ?4";
+  WHERE tenant_id = ?1 AND webhook_id = ?2 AND state = 0 AND due_ms < ?3 AND created_ms <= ?5 ORDER BY due_ms LIMIT ?4";
 /// Index: the primary key.
 const END: &str = "UPDATE delivery SET state = ?3, reason = ?4, settled_ms = ?5, due_ms = NULL
   WHERE tenant_id = ?1 AND id = ?2 AND state = 0";
@@ -44,7 +44,7 @@ struct MakeDue {
 }
 
 impl Store {
-    /// Cancels what is scheduled for a webhook, or of that what is due before a moment. Answers how many were.
+    /// Cancels what was scheduled for a webhook by `now`, or of that what is due before a moment. Answers how many were.
     pub async fn delivery_cancel(
         &self,
         now: Timestamp,
@@ -90,7 +90,8 @@ fn cancel(batch: &mut Batch<'_>, cancel: &mut Cancel) -> Result<usize, StoreErro
                 cancel.tenant.as_bytes(),
                 cancel.webhook.as_bytes(),
                 cancel.due_before.unix_ms(),
-                ROWS_MAX as i64
+                ROWS_MAX as i64,
+                cancel.now.unix_ms(),
             ],
             |row| Ok((id(row, 0, DeliveryId::from_bytes)?, row.get(1)?)),
         )?

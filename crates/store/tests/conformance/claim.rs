@@ -136,6 +136,19 @@ pub(crate) async fn cancelling_can_stop_at_a_moment(world: &World) {
     assert_eq!(world.state(tenant, late).await.0, DeliveryState::Scheduled);
 }
 
+pub(crate) async fn what_was_made_after_the_cause_is_not_cancelled(world: &World) {
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let (_, before) = world.accept_scheduled(tenant, webhook).await;
+    let switched_off = world.now();
+    world.pass(SECOND);
+    let (_, after) = world.accept_scheduled(tenant, webhook).await;
+    let store = world.store();
+    let cancel = store.delivery_cancel(switched_off, tenant, webhook, Reason::WebhookOff, None);
+    assert_eq!(cancel.await.unwrap(), 1);
+    assert_eq!(world.state(tenant, before).await.0, DeliveryState::Cancelled);
+    assert_eq!(world.state(tenant, after).await.0, DeliveryState::Scheduled);
+}
+
 pub(crate) async fn a_scan_makes_due_what_waits_for_it(world: &World) {
     let tenant = world.tenant();
     let webhooks = [world.webhook(), world.webhook()];

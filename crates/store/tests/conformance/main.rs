@@ -62,6 +62,7 @@ behaviours! { sqlite:
         a_claim_cannot_be_handed_back_twice,
         cancelling_takes_what_is_scheduled_and_nothing_else,
         cancelling_can_stop_at_a_moment,
+        what_was_made_after_the_cause_is_not_cancelled,
         a_scan_makes_due_what_waits_for_it,
     }
     settle {
