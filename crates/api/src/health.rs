@@ -68,9 +68,8 @@ fn ok() -> axum::response::Response {
     (StatusCode::OK, [no_store], axum::Json(View { status: "ok" })).into_response()
 }
 
-/// Takes the writer's turn and gives it back: a store that is closed, locked or read-only refuses.
 async fn ready(call: Call) -> Answer {
-    drop(call.app.engine.store().write().await?);
+    call.app.engine.store().ready().await?;
     Ok(ok())
 }
 

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use postrider_domain::limits;
 use rusqlite::{CachedStatement, Connection};
@@ -115,6 +116,7 @@ enum Message {
 /// The queue's other end.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Message>,
+    disk_failed: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -128,7 +130,9 @@ impl Writer {
     ) -> Result<(Self, oneshot::Receiver<()>), StoreError> {
         let (queue, receiver) = mpsc::channel(limits::WRITER_QUEUE_MAX + RESERVED_FOR_RESULTS);
         let (ended, has_ended) = oneshot::channel();
+        let disk_failed = Arc::new(AtomicBool::new(false));
         let thread = Thread {
+            disk_failed: disk_failed.clone(),
             path,
             settings,
             connection: Some(connection),
@@ -144,7 +148,7 @@ impl Writer {
                 let _ = ended.send(());
             })
             .map_err(|error| StoreError::Unavailable(format!("the writer's thread: {error}")))?;
-        Ok((Self { queue }, has_ended))
+        Ok((Self { queue, disk_failed }, has_ended))
     }
 
     /// Queues work at once, or refuses it. What is queued first is durable first. `rows`: about how many it writes.
@@ -187,6 +191,11 @@ impl Writer {
         outcome.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// The last transaction failed for a reason that lies in the disk.
+    pub(crate) fn disk_failed(&self) -> bool {
+        self.disk_failed.load(Ordering::Relaxed)
+    }
+
     /// Asks the thread to end after what is queued.
     pub(crate) async fn stop(&self) {
         // An error means that it has ended already.
@@ -202,6 +211,7 @@ struct Thread {
     turn: Arc<Mutex<()>>,
     queue: mpsc::Receiver<Message>,
     claims: ClaimLog,
+    disk_failed: Arc<AtomicBool>,
 }
 
 impl Thread {
@@ -290,6 +300,7 @@ impl Thread {
             // When this fails too, the connection is not kept.
             let _ = connection.execute_batch("ROLLBACK");
         }
+        self.disk_failed.store(result.as_ref().is_err_and(concerns_the_disk), Ordering::Relaxed);
         let sound = match &result {
             Ok(()) => true,
             Err(error) => connection.is_autocommit() && !concerns_the_disk(error),

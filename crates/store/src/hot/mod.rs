@@ -7,6 +7,7 @@ mod cancel;
 mod claim;
 pub(crate) mod claims;
 pub(crate) mod counters;
+mod ready;
 mod reap;
 mod settle;
 mod sweep;

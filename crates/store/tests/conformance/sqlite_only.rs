@@ -142,6 +142,7 @@ async fn a_full_disk_acknowledges_nothing_and_passes() {
     for answer in answers {
         assert!(matches!(answer.await.unwrap(), Err(StoreError::Unavailable(_))));
     }
+    assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.event_get(tenant, refused).await.unwrap(), None);
     for id in &accepted {
         assert!(store.event_get(tenant, *id).await.unwrap().is_some());
@@ -150,6 +151,7 @@ async fn a_full_disk_acknowledges_nothing_and_passes() {
     world.pass(2 * DAY);
     let swept = store.retention_sweep(world.now(), tenant, DAY).await.unwrap();
     assert_eq!(swept.events, accepted.len() as u64);
+    store.ready().await.unwrap();
     let event = event();
     let id = event.id;
     let outcome = commit(event).await.unwrap().unwrap();

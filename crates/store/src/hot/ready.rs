@@ -1,0 +1,27 @@
+//! Whether the store can take work.
+
+use rusqlite::params;
+
+use crate::writer::Batch;
+use crate::{Store, StoreError};
+
+const PROBE: &str = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(?1))";
+/// More than the largest event with its rows.
+const PROBE_BYTES: i64 = 512 * 1024;
+
+impl Store {
+    /// Takes the writer's turn and gives it back: a store that is closed, locked or read-only refuses. While the disk's last
+    /// word was a failure, writes as much as an event may take: nobody else may be trying.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.writer().disk_failed() {
+            self.writer().call(1, (), probe).await?;
+        }
+        drop(self.write().await?);
+        Ok(())
+    }
+}
+
+fn probe(batch: &mut Batch<'_>, _: &mut ()) -> Result<(), StoreError> {
+    batch.execute(PROBE, params![PROBE_BYTES])?;
+    Ok(())
+}
