@@ -125,6 +125,31 @@ async fn a_test_event_reaches_a_webhook_that_is_off_and_counts_nowhere() {
 }
 
 #[tokio::test]
+async fn what_waits_for_a_paused_webhook_reads_held_while_it_is_paused() {
+    let world = World::start().await;
+    world.tenant("acme", "standard").await;
+    let receiver = Receiver::start().await;
+    receiver.answer(Answer::status(500));
+    let webhook = world.webhook("acme", &receiver.url("/in"), &["*"]).await;
+    let event = world.publish("acme", &json!({"type": "a.b", "data": {}})).await;
+    receiver.wait_for(1).await;
+    while world.engine.in_hand() > 0 {
+        postrider_testkit::clock::turn().await;
+    }
+    let path = format!("/v1/webhooks/{}", webhook["id"].as_str().expect("an id"));
+    let shown = format!("/v1/events/{}", event["id"].as_str().expect("an id"));
+    for (enabled, reason) in [(true, "retry_due"), (false, "held"), (true, "retry_due")] {
+        let switch = json!({ "enabled": enabled });
+        world.operator(Method::PATCH, &path, "acme").json(&switch).send().await.expect_status(200);
+        let event = world.operator(Method::GET, &shown, "acme").send().await.expect_status(200).json;
+        assert_eq!(event["deliveries"][0]["reason"], reason);
+        assert_eq!(event["outcomes"][0]["reason"], reason);
+        let listed = world.whole_list("/v1/deliveries", "acme").await;
+        assert_eq!((&listed[0]["reason"], &listed[0]["state"]), (&json!(reason), &json!("scheduled")));
+    }
+}
+
+#[tokio::test]
 async fn what_failed_in_a_time_range_is_sent_again() {
     let world = World::start().await;
     world.tenant("jobs", "rcmanager").await;

@@ -111,11 +111,11 @@ struct TimingView {
 async fn handle(call: Call) -> Answer {
     let id = call.id("delivery", "delivery", DeliveryId::parse)?;
     let store = call.app.engine.store();
-    let tenant = call.tenant().id;
-    let delivery = store.delivery_get(tenant, id).await?.ok_or_else(|| Problem::not_found("delivery"))?;
-    let attempts = store.attempts(tenant, id).await?;
+    let tenant = call.tenant();
+    let delivery = store.delivery_get(tenant.id, id).await?.ok_or_else(|| Problem::not_found("delivery"))?;
+    let attempts = store.attempts(tenant.id, id).await?;
     let attempts = attempts.into_iter().map(AttemptView::of).collect();
-    answer(StatusCode::OK, &WithAttempts { delivery: View::of(&delivery), attempts })
+    answer(StatusCode::OK, &WithAttempts { delivery: View::of(tenant, &delivery), attempts })
 }
 
 impl AttemptView {

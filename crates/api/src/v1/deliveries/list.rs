@@ -48,5 +48,9 @@ async fn handle(call: Call) -> Answer {
     };
     let store = call.app.engine.store();
     let deliveries = store.delivery_list(call.tenant().id, &filter, page.rows()).await?;
-    Ok(page.answer(deliveries, |delivery| *delivery.id.as_bytes(), |delivery| View::of(&delivery)))
+    Ok(page.answer(
+        deliveries,
+        |delivery| *delivery.id.as_bytes(),
+        |delivery| View::of(call.tenant(), &delivery),
+    ))
 }

@@ -4,9 +4,11 @@ pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod retry;
 
-use postrider_domain::delivery::DeliveryState;
+use postrider_domain::delivery::{DeliveryState, Reason};
 use postrider_domain::id::{DeliveryId, WebhookId};
+use postrider_domain::profile::DeliveryMode;
 use postrider_domain::time::Timestamp;
+use postrider_engine::outbound::catalogue::Tenant;
 use postrider_store::StoredDelivery;
 use serde::Serialize;
 
@@ -64,8 +66,18 @@ pub(crate) struct View {
     ended_at: Option<Timestamp>,
 }
 
+/// Why a delivery stands as it does. Nothing is written when a webhook is switched off, so what waits for it is told by the
+/// switch.
+pub(crate) fn reason(tenant: &Tenant, delivery: &StoredDelivery) -> Reason {
+    let is_off = || tenant.webhook(delivery.webhook).is_some_and(|webhook| !webhook.enabled);
+    let holds =
+        delivery.state == DeliveryState::Scheduled && tenant.delivery_mode() == DeliveryMode::Immediate;
+    if holds && is_off() { Reason::Held } else { delivery.reason }
+}
+
 impl View {
-    pub(crate) fn of(delivery: &StoredDelivery) -> Self {
+    pub(crate) fn of(tenant: &Tenant, delivery: &StoredDelivery) -> Self {
+        let reason = reason(tenant, delivery);
         let external_id = delivery.external_id.clone();
         Self {
             id: delivery.id,
@@ -74,8 +86,8 @@ impl View {
             webhook_id: delivery.webhook,
             kind: delivery.kind.as_str(),
             state: delivery.state.as_str(),
-            reason: delivery.reason.as_str(),
-            detail: delivery.reason.sentence(),
+            reason: reason.as_str(),
+            detail: reason.sentence(),
             attempt_count: delivery.attempts,
             last_status: delivery.last_status,
             last_class: delivery.last_class.map(|class| class.as_str()),

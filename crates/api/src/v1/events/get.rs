@@ -83,7 +83,8 @@ async fn handle(call: Call) -> Answer {
         let deliveries = store.deliveries_of(tenant.id, event.id).await?;
         let versions = store.webhook_versions(tenant.id, event.tenant_version).await?;
         view.outcomes = Some(outcomes(tenant, &event, &deliveries, &versions));
-        view.deliveries = Some(deliveries.iter().map(deliveries::View::of).collect());
+        view.deliveries =
+            Some(deliveries.iter().map(|delivery| deliveries::View::of(tenant, delivery)).collect());
     }
     answer(StatusCode::OK, &view)
 }
@@ -100,7 +101,7 @@ fn outcomes(
         // Deliveries come oldest first; the newest tells how things stand.
         let delivery = deliveries.iter().rfind(|delivery| delivery.webhook == version.webhook);
         outcomes.push(match delivery {
-            Some(delivery) => OutcomeView::delivered(version, delivery),
+            Some(delivery) => OutcomeView::delivered(tenant, version, delivery),
             None => {
                 OutcomeView::missed(version.webhook, version.name.clone(), why_not(tenant, event, version))
             }
@@ -126,15 +127,16 @@ fn why_not(tenant: &Tenant, event: &StoredEvent, version: &WebhookVersion) -> No
 }
 
 impl OutcomeView {
-    fn delivered(version: &WebhookVersion, delivery: &StoredDelivery) -> Self {
+    fn delivered(tenant: &Tenant, version: &WebhookVersion, delivery: &StoredDelivery) -> Self {
+        let reason = deliveries::reason(tenant, delivery);
         Self {
             webhook_id: version.webhook,
             webhook_name: version.name.clone(),
             outcome: "delivery",
             delivery_id: Some(delivery.id),
             state: Some(delivery.state.as_str()),
-            reason: delivery.reason.as_str(),
-            detail: delivery.reason.sentence(),
+            reason: reason.as_str(),
+            detail: reason.sentence(),
         }
     }
 
