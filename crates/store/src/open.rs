@@ -32,7 +32,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// batch are brought back once in that time, and a start after a crash still reads the log in well under a second.
 const CHECKPOINT_PAGES: u32 = 4096;
 /// Pages that the writer keeps in memory, KiB: the upper levels of all index trees and the leaves that are being filled.
-const WRITER_CACHE_KIB: i64 = 16 * 1024;
+const WRITER_CACHE_KIB: i64 = 8 * 1024;
 
 const CANARY_FIELD: &str = "meta.canary";
 const CANARY_ROW: [u8; 16] = [0; 16];

@@ -160,9 +160,20 @@ enum Place {
 
 /// How long a webhook's slots may stand still before it gets no more than a failing one.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
-const PACE_STEP_MS: i64 = 1000 / limits::DRAIN_PER_SECOND as i64;
-/// Paced claims come together: twenty a second, not one per delivery.
-const PACE_GRID_MS: i64 = 50;
+
+/// How quickly a webhook is sent what waits. Claims come together, on a grid, not one for each delivery.
+#[derive(Clone, Copy)]
+struct Pace {
+    step_ms: i64,
+    grid_ms: i64,
+}
+
+const DRAINING: Pace = Pace { step_ms: 1000 / limits::DRAIN_PER_SECOND as i64, grid_ms: 50 };
+/// A grid of what a failing webhook may have in hand at once.
+const FAILING: Pace = {
+    let step_ms = 1000 / limits::FAILING_PER_SECOND as i64;
+    Pace { step_ms, grid_ms: step_ms * limits::IN_FLIGHT_PER_FAILING_WEBHOOK_MAX as i64 }
+};
 /// Deliveries that one webhook may claim in one turn: others get theirs in the same transaction.
 const TURN_MAX: usize = 128;
 
@@ -307,7 +318,7 @@ impl Lanes {
         }
         let unused = want.count - claimed;
         // Pace is spent on what is sent, not on what was asked for.
-        lane.paced = lane.paced.map(|allowed| allowed.minus(pace_of(unused)));
+        lane.paced = lane.paced.map(|allowed| allowed.minus(lane.pace().of(unused)));
         state.release(want.tenant, want.webhook, unused, now);
         drop(state);
         self.work.notify_one();
@@ -507,7 +518,7 @@ impl State {
             return;
         }
         let due = match (lane.next_due, lane.paced) {
-            (Some(due), Some(allowed)) => Some(due.max(on_pace_grid(allowed))),
+            (Some(due), Some(allowed)) => Some(due.max(lane.pace().on_grid(allowed))),
             (due, _) => due,
         };
         match due {
@@ -558,23 +569,31 @@ impl State {
         let Some(allowed) = lane.paced else { return free };
         // At most a second's worth is made up for.
         let from = allowed.unix_ms().max(now.unix_ms() - 1000);
-        let by_now = (now.unix_ms() - from).div_euclid(PACE_STEP_MS) + 1;
+        let pace = lane.pace();
+        let by_now = (now.unix_ms() - from).div_euclid(pace.step_ms) + 1;
         let count = free.min(usize::try_from(by_now).unwrap_or(0));
-        lane.paced = Some(Timestamp::from_unix_ms(from).plus(pace_of(count)));
+        lane.paced = Some(Timestamp::from_unix_ms(from).plus(pace.of(count)));
         count
     }
 }
 
-/// How long a paced webhook takes for `count` deliveries.
-fn pace_of(count: usize) -> Duration {
-    Duration::from_millis(PACE_STEP_MS.unsigned_abs() * count as u64)
-}
+impl Pace {
+    /// How long `count` deliveries take.
+    fn of(self, count: usize) -> Duration {
+        Duration::from_millis(self.step_ms.unsigned_abs() * count as u64)
+    }
 
-fn on_pace_grid(allowed: Timestamp) -> Timestamp {
-    Timestamp::from_unix_ms((allowed.unix_ms() + PACE_GRID_MS - 1).div_euclid(PACE_GRID_MS) * PACE_GRID_MS)
+    fn on_grid(self, allowed: Timestamp) -> Timestamp {
+        let grid = self.grid_ms;
+        Timestamp::from_unix_ms((allowed.unix_ms() + grid - 1).div_euclid(grid) * grid)
+    }
 }
 
 impl WebhookLane {
+    fn pace(&self) -> Pace {
+        if self.is_failing() { FAILING } else { DRAINING }
+    }
+
     fn is_failing(&self) -> bool {
         self.failures >= limits::FAILING_AFTER
     }
@@ -790,8 +809,8 @@ mod tests {
                 lanes.claimed(want, 1, Some(at(0))).into_iter().for_each(fail);
             }
         }
-        let paced = 2 * limits::DRAIN_PER_SECOND;
-        assert!((paced - 20..=paced).contains(&claims), "{claims}");
+        let paced = 2 * limits::FAILING_PER_SECOND;
+        assert!((paced - 8..=paced).contains(&claims), "{claims}");
         let mut wants = lanes.wants(100);
         while wants.is_empty() {
             clock.set(clock.now().plus(Duration::from_millis(1)));
@@ -834,7 +853,7 @@ mod tests {
         assert_eq!(lanes.wants(100), []);
         assert!(lanes.reserve_test(tenant(1), webhook(1)).is_some(), "a test goes out all the same");
         lanes.webhook_changed(tenant(1), webhook(1), WebhookChange::Enabled);
-        clock.set(at(PACE_GRID_MS));
+        clock.set(at(DRAINING.grid_ms));
         assert_eq!(lanes.wants(100).len(), 1);
     }
 
