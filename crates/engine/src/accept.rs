@@ -6,11 +6,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use postrider_domain::id::{DeliveryId, EventId, RisingIds};
+use postrider_domain::id::{DeliveryId, EventId, RisingIds, TenantId};
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
-use postrider_store::{Commit, CommitOutcome, Store, StoreError, first_delivery_id};
-use tokio::sync::oneshot;
+use postrider_store::{Commit, CommitOutcome, Settled, Settlement, Store, StoreError, first_delivery_id};
+use tokio::sync::{mpsc, oneshot};
 
 /// The writer's answer, to come.
 pub type Answer = oneshot::Receiver<Result<CommitOutcome, StoreError>>;
@@ -56,6 +56,17 @@ impl Accept {
         let now = self.clock.now();
         let commit = build(&mut Mint { now, ids: &mut ids, random: &*self.random });
         self.store.commit_enqueue(commit)
+    }
+
+    /// Hands in the result of an attempt, see [`Store::settle_enqueue`]. It makes no id, so it needs no turn.
+    pub fn settle<P: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        settlement: Settlement,
+        holder: P,
+        reader: &mpsc::UnboundedSender<Settled<P>>,
+    ) -> Result<(), (P, StoreError)> {
+        self.store.settle_enqueue(tenant, self.clock.now(), settlement, holder, reader)
     }
 
     /// Waits for the writer's word on work that was handed in.

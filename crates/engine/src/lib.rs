@@ -34,6 +34,7 @@ use outbound::catalogue::{Catalogue, Tenant, Webhook};
 use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Published, ReplayOutcome};
 use outbound::ingest::{self, Draft, Publication};
 use outbound::lanes::{LaneLimits, Lanes};
+use outbound::settle;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -67,6 +68,7 @@ impl Engine {
         let catalogue = Arc::new(Catalogue::default());
         let lanes = Lanes::new(parts.lanes, parts.clock.clone());
         let (notices, inbox) = mpsc::channel(NOTICES_MAX);
+        let (settled, results) = mpsc::unbounded_channel();
         let outbound = Arc::new(Outbound::new(
             parts.store,
             parts.egress,
@@ -76,6 +78,7 @@ impl Engine {
             parts.random,
             Arc::new(Metrics::default()),
             notices,
+            settled,
         ));
         let control = Control::new(outbound.clone(), parts.installation);
         control.load_all().await?;
@@ -83,6 +86,7 @@ impl Engine {
         let engine = Self(Arc::new(Inner { outbound: outbound.clone(), control, tasks: Mutex::default() }));
         let mut tasks = JoinSet::new();
         tasks.spawn(outbound.clone().dispatch());
+        tasks.spawn(settle::conclude_all(outbound.clone(), results));
         tasks.spawn(notices::act(engine.control().clone(), outbound.clone(), inbox));
         tasks.spawn(clock::run(outbound.clone()));
         tasks.spawn(engine.control().clone().run_jobs());

@@ -23,7 +23,7 @@ mod writer;
 pub use db::{Reader, Row, Value, WriteTx};
 pub use error::StoreError;
 pub use history::*;
-pub use hot::AfterCrashRule;
+pub use hot::{AfterCrashRule, Settled};
 pub use open::{OpenOptions, Store, Synchronous};
 pub use seal::MasterKey;
 pub use work::*;

@@ -38,15 +38,38 @@ trait Work: Send {
     fn tell(self: Box<Self>, written: Result<(), StoreError>);
 }
 
-struct Piece<I, T> {
+struct Piece<I, T, R> {
     rows: usize,
     input: I,
     run: fn(&mut Batch<'_>, &mut I) -> Result<T, StoreError>,
     made: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
+    reply: R,
 }
 
-impl<I: Send, T: Send> Work for Piece<I, T> {
+/// Where an outcome goes. Nobody may be waiting any more; what is durable stays so.
+trait Reply<T>: Send {
+    fn give(self, outcome: Result<T, StoreError>);
+}
+
+impl<T: Send> Reply<T> for oneshot::Sender<Result<T, StoreError>> {
+    fn give(self, outcome: Result<T, StoreError>) {
+        let _ = self.send(outcome);
+    }
+}
+
+/// For one reader of many outcomes: they wake it once.
+struct Ticket<P, T> {
+    holder: P,
+    reader: mpsc::UnboundedSender<(P, Result<T, StoreError>)>,
+}
+
+impl<P: Send, T: Send> Reply<T> for Ticket<P, T> {
+    fn give(self, outcome: Result<T, StoreError>) {
+        let _ = self.reader.send((self.holder, outcome));
+    }
+}
+
+impl<I: Send, T: Send, R: Reply<T>> Work for Piece<I, T, R> {
     fn rows(&self) -> usize {
         self.rows
     }
@@ -59,8 +82,7 @@ impl<I: Send, T: Send> Work for Piece<I, T> {
     fn tell(self: Box<Self>, written: Result<(), StoreError>) {
         let Self { made, reply, .. } = *self;
         let outcome = written.and_then(|()| made.ok_or_else(|| StoreError::Internal("nothing ran".into())));
-        // Nobody may be waiting any more; what is durable stays so.
-        let _ = reply.send(outcome);
+        reply.give(outcome);
     }
 }
 
@@ -171,6 +193,31 @@ impl Writer {
             Ok(()) => Ok(outcome),
             Err(mpsc::error::TrySendError::Full(_)) => Err(StoreError::Overloaded),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(StoreError::Closed),
+        }
+    }
+
+    /// Queues the result of an attempt at once, or gives its holder back. The outcome goes to `reader`, with the holder.
+    pub(crate) fn enqueue_for<I, T, P>(
+        &self,
+        rows: usize,
+        input: I,
+        run: fn(&mut Batch<'_>, &mut I) -> Result<T, StoreError>,
+        holder: P,
+        reader: mpsc::UnboundedSender<(P, Result<T, StoreError>)>,
+    ) -> Result<(), (P, StoreError)>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+        P: Send + 'static,
+    {
+        match self.queue.try_reserve() {
+            Ok(place) => {
+                let reply = Ticket { holder, reader };
+                place.send(Message::Work(Box::new(Piece { rows, input, run, made: None, reply })));
+                Ok(())
+            }
+            Err(mpsc::error::TrySendError::Full(())) => Err((holder, StoreError::Overloaded)),
+            Err(mpsc::error::TrySendError::Closed(())) => Err((holder, StoreError::Closed)),
         }
     }
 

@@ -12,7 +12,7 @@ use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
 use postrider_store::{
     Claimed, Commit, CommitOutcome, EventOutcome, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency,
-    Settlement, Store, StoreError, StoredEvent,
+    Settled, Settlement, Store, StoreError, StoredEvent,
 };
 use tokio::sync::mpsc;
 
@@ -60,6 +60,8 @@ pub struct Outbound {
     pub random: Arc<dyn Random>,
     pub metrics: Arc<Metrics>,
     pub notices: mpsc::Sender<Notice>,
+    /// Results that the store has answered about. Never more than deliveries in hand.
+    pub settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
     abandoned: AtomicBool,
 }
 
@@ -114,6 +116,7 @@ impl Outbound {
         random: Arc<dyn Random>,
         metrics: Arc<Metrics>,
         notices: mpsc::Sender<Notice>,
+        settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
     ) -> Self {
         let accept = Accept::new(store.clone(), clock.clone(), random.clone());
         Self {
@@ -127,6 +130,7 @@ impl Outbound {
             random,
             metrics,
             notices,
+            settled,
             abandoned: AtomicBool::new(false),
         }
     }
@@ -389,8 +393,9 @@ impl Outbound {
             if readable {
                 outbound.run(work).await;
             } else {
+                let held = outbound.in_hand.hold(work.delivery);
                 let attempted = attempt::not_renderable(&outbound, UNREADABLE);
-                settle::settle(&outbound, work, attempted).await;
+                settle::settle(&outbound, work, held, &attempted);
             }
         });
     }
@@ -408,7 +413,7 @@ impl Outbound {
 
     /// Waits for this delivery's turn, sends it, and writes down what came of it.
     async fn run(self: &Arc<Self>, work: Work) {
-        let _held = self.in_hand.hold(work.delivery);
+        let held = self.in_hand.hold(work.delivery);
         let Some(sending) = work.slot.begin().await else {
             let back = HandBack {
                 tenant: work.tenant.id,
@@ -422,7 +427,7 @@ impl Outbound {
         // Boxed: tasks are moved when they begin and when they end, and most of an attempt's state is only sometimes used.
         let attempted = Box::pin(attempt::attempt(self, &work)).await;
         drop(sending);
-        settle::settle(self, work, attempted).await;
+        settle::settle(self, work, held, &attempted);
     }
 
     /// What events of this version of the tenant pinned.

@@ -13,16 +13,22 @@ use postrider_domain::event::{DELIVERY_EXHAUSTED, EventKind};
 use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::retry::{self, Next};
 use postrider_domain::time::Timestamp;
-use postrider_store::{AttemptRow, AttemptTiming, Commit, CommitOutcome, Settlement};
+use postrider_store::{AttemptRow, AttemptTiming, CommitOutcome, Settled, Settlement, StoreError};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::attempt::{Attempted, Work};
-use super::dispatch::{Notice, Outbound};
+use super::catalogue::Tenant;
+use super::dispatch::{Notice, Outbound, PlannedEvent};
+use super::in_hand::Held;
 use super::ingest::Draft;
 use super::lanes::Went;
+use crate::accept::{Accept, Answer};
 
 /// How long a result waits before it is offered to the writer again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// Results that are concluded before others get the processor.
+const AT_ONCE: usize = 128;
 
 /// What to write about one attempt.
 struct Decision {
@@ -35,11 +41,21 @@ struct Decision {
     disable_webhook: bool,
 }
 
-/// Decides, commits, and tells the lanes. Returns when the result is durable (or fenced off).
-pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempted) {
-    let decision = decide(outbound, &work, &attempted);
-    let follow = exhausted_event(&work, &decision, &attempted);
-    let row = Arc::new(attempt_row(&work, &attempted, decision.class));
+/// A result on its way to disk, with everything that waits for it.
+pub struct Open {
+    work: Work,
+    held: Held,
+    decision: Decision,
+    row: Arc<AttemptRow>,
+    /// The event that follows from it, in the same transaction.
+    follow: Option<Draft>,
+}
+
+/// Decides, and hands the result in. [`conclude`] hears when it is durable.
+pub fn settle(outbound: &Arc<Outbound>, work: Work, held: Held, attempted: &Attempted) {
+    let decision = decide(outbound, &work, attempted);
+    let follow = exhausted_event(&work, &decision, attempted);
+    let row = Arc::new(attempt_row(&work, attempted, decision.class));
     outbound.metrics.attempt_done(decision.class, attempted.total_us());
     tracing::debug!(
         tenant = %work.tenant.public_id, event = %work.event.id, delivery = %work.delivery, webhook = %work.webhook.id,
@@ -47,22 +63,82 @@ pub async fn settle(outbound: &Arc<Outbound>, mut work: Work, attempted: Attempt
         state = decision.state.as_str(), reason = decision.reason.as_str(), total_us = attempted.total_us(),
         "attempt.done"
     );
-    let applied = commit(outbound, &work, &decision, row, follow).await;
+    hand_in(outbound, Box::new(Open { work, held, decision, row, follow }));
+}
+
+fn hand_in(outbound: &Arc<Outbound>, open: Box<Open>) {
+    let settlement = settlement(&open.work, &open.decision, &open.row);
+    if let Some(draft) = &open.follow {
+        let submitted = outbound.submit_settled_with_event(&open.work.tenant, settlement, draft.clone());
+        let outbound = outbound.clone();
+        tokio::spawn(async move {
+            let applied = with_event(&outbound, &open.work.tenant, submitted).await;
+            conclude(&outbound, open, applied);
+        });
+        return;
+    }
+    let tenant = open.work.tenant.id;
+    if let Err((open, error)) = outbound.accept.settle(tenant, settlement, open, &outbound.settled) {
+        conclude(outbound, open, Err(error));
+    }
+}
+
+/// Waits until the result and its event are durable. False: fenced off.
+async fn with_event(
+    outbound: &Arc<Outbound>,
+    tenant: &Tenant,
+    submitted: Result<(Answer, Vec<PlannedEvent>), StoreError>,
+) -> Result<bool, StoreError> {
+    let (mut answer, planned) = submitted?;
+    match Accept::outcome(&mut answer).await? {
+        CommitOutcome::Done { settled, .. } if settled.first() == Some(&true) => {
+            outbound.scheduled_of(tenant, &planned);
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}
+
+/// Until the process ends.
+pub async fn conclude_all(outbound: Arc<Outbound>, mut settled: mpsc::UnboundedReceiver<Settled<Box<Open>>>) {
+    let mut some = Vec::with_capacity(AT_ONCE);
+    while settled.recv_many(&mut some, AT_ONCE).await > 0 {
+        for (open, applied) in some.drain(..) {
+            conclude(&outbound, open, applied);
+        }
+    }
+}
+
+/// What follows once the store has answered. `applied`: false when fenced off.
+fn conclude(outbound: &Arc<Outbound>, open: Box<Open>, applied: Result<bool, StoreError>) {
+    let applied = match applied {
+        Ok(applied) => applied,
+        // The process ends; the claim stays and reads `unknown` after the restart.
+        Err(_) if outbound.is_abandoned() => return,
+        Err(error) => {
+            tracing::error!(delivery = %open.work.delivery, %error, "settle.waits");
+            let outbound = outbound.clone();
+            tokio::spawn(async move {
+                outbound.clock.sleep_until(outbound.clock.now().plus(STORE_RETRY)).await;
+                hand_in(&outbound, open);
+            });
+            return;
+        }
+    };
+    // Given up last, so that a sweep never takes what is being concluded for an orphan.
+    let Open { held: _held, mut work, decision, .. } = *open;
     work.slot.went(decision.went);
-    if !applied {
+    if applied {
+        outbound.metrics.delivery_moved(decision.state);
+    } else {
         // Another claim holds this delivery: what we saw is late, and what became durable stands.
         // Or this very result is durable already, and only its first answer was lost: the lane hears of it either way.
         tracing::warn!(delivery = %work.delivery, attempt = work.attempt, "attempt.fenced");
-        if let Some(due) = decision.due {
-            outbound.lanes.scheduled(work.tenant.id, work.webhook.id, due);
-        }
-        return;
     }
-    outbound.metrics.delivery_moved(decision.state);
     if let Some(due) = decision.due {
         outbound.lanes.scheduled(work.tenant.id, work.webhook.id, due);
     }
-    if decision.disable_webhook {
+    if applied && decision.disable_webhook {
         outbound.notify(Notice::WebhookGone {
             tenant: work.tenant.id,
             webhook: work.webhook.id,
@@ -207,56 +283,5 @@ fn settlement(work: &Work, decision: &Decision, row: &Arc<AttemptRow>) -> Settle
         reason: decision.reason,
         due: decision.due,
         step: decision.step,
-    }
-}
-
-/// Writes until it is written. True unless fenced off.
-async fn commit(
-    outbound: &Arc<Outbound>,
-    work: &Work,
-    decision: &Decision,
-    row: Arc<AttemptRow>,
-    follow: Option<Draft>,
-) -> bool {
-    loop {
-        let submitted = match &follow {
-            Some(draft) => outbound.submit_settled_with_event(
-                &work.tenant,
-                settlement(work, decision, &row),
-                draft.clone(),
-            ),
-            None => outbound
-                .accept
-                .submit(|mint| Commit {
-                    settled: vec![settlement(work, decision, &row)],
-                    ..Commit::new(work.tenant.id, mint.now)
-                })
-                .map(|answer| (answer, Vec::new())),
-        };
-        let outcome = match submitted {
-            Ok((mut answer, planned)) => {
-                let outcome = crate::accept::Accept::outcome(&mut answer).await;
-                if let Ok(CommitOutcome::Done { settled, .. }) = &outcome
-                    && settled.first() == Some(&true)
-                {
-                    outbound.scheduled_of(&work.tenant, &planned);
-                }
-                outcome
-            }
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(CommitOutcome::Done { settled, .. }) => return settled.first().copied().unwrap_or(false),
-            Ok(CommitOutcome::Replayed(_) | CommitOutcome::KeyReused) => return false,
-            Err(error) => {
-                if outbound.is_abandoned() {
-                    // The process ends; the claim stays and reads `unknown` after the restart.
-                    return false;
-                }
-                tracing::error!(delivery = %work.delivery, %error, "settle.waits");
-                let again = outbound.clock.now().plus(STORE_RETRY);
-                outbound.clock.sleep_until(again).await;
-            }
-        }
     }
 }

@@ -150,6 +150,7 @@ async fn open(
         random.clone(),
         Arc::new(Metrics::default()),
         notices,
+        mpsc::unbounded_channel().0,
     ));
     let control = Control::new(outbound.clone(), installation.clone());
     control.load_all().await.expect("the configuration loads");

@@ -13,6 +13,7 @@ mod settle;
 mod sweep;
 
 pub use reap::AfterCrashRule;
+pub use settle::Settled;
 
 use postrider_domain::id::{EventId, TenantId};
 use postrider_domain::time::Timestamp;

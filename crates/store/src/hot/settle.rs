@@ -4,11 +4,12 @@ use postrider_domain::delivery::DeliveryKind;
 use postrider_domain::id::{DeliveryId, TenantId, WebhookId};
 use postrider_domain::time::Timestamp;
 use rusqlite::params;
+use tokio::sync::mpsc;
 
 use super::int;
-use crate::StoreError;
 use crate::work::{AttemptRow, Settlement};
 use crate::writer::Batch;
+use crate::{Store, StoreError};
 
 /// Only for who holds the claim. Index: the primary key.
 const DELIVERY_WRITE: &str =
@@ -20,6 +21,37 @@ const ATTEMPT_WRITE: &str =
     dns_us, connect_us, tls_us, wait_us, body_us, total_us, peer, reused, resend, body_sha256, request_bytes,
     response_head, response_body, response_bytes)
   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+
+struct Settle {
+    tenant: TenantId,
+    at: Timestamp,
+    settlement: Settlement,
+}
+
+/// The outcome of [`Store::settle_enqueue`], with who asked. False: the delivery was taken from this claim meanwhile.
+pub type Settled<P> = (P, Result<bool, StoreError>);
+
+impl Store {
+    /// Hands in the result of an attempt, or gives its holder back. `reader` is told when it is durable: one reader of all
+    /// results is woken once for a batch.
+    pub fn settle_enqueue<P: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        at: Timestamp,
+        settlement: Settlement,
+        holder: P,
+        reader: &mpsc::UnboundedSender<Settled<P>>,
+    ) -> Result<(), (P, StoreError)> {
+        let input = Settle { tenant, at, settlement };
+        let run = |batch: &mut Batch<'_>, settle: &mut Settle| {
+            write(batch, settle.tenant, settle.at, &settle.settlement)
+        };
+        self.writer().enqueue_for(ROWS, input, run, holder, reader.clone())
+    }
+}
+
+/// The delivery's and the attempt's.
+const ROWS: usize = 2;
 
 /// False: the delivery was taken from this claim meanwhile. Its attempt has a row already, which reads `unknown`, and final
 /// states never change; so nothing is written.
