@@ -121,7 +121,11 @@ const NEXTEST: Tool = Tool {
     probe: ("cargo", &["nextest", "--version"]),
     get: Get::Cargo("cargo-nextest"),
 };
-const NODE: Tool = Tool { name: "Node", probe: ("node", &["--version"]), get: Get::Apt("nodejs") };
+const NODE: Tool = Tool {
+    name: "Node 18 or later",
+    probe: ("node", &["--eval", "process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)"]),
+    get: Get::Apt("nodejs"),
+};
 const NPM: Tool = Tool { name: "npm", probe: ("npm", &["--version"]), get: Get::Apt("npm") };
 const PYTHON: Tool = Tool { name: "Python 3", probe: ("python3", &["--version"]), get: Get::Apt("python3") };
 /// What `python3 -m venv` needs; Debian has it in a package of its own.

@@ -45,6 +45,8 @@ const LIFE_MS: std::ops::Range<u64> = 20..600;
 /// How long the end may take: retries of the standard profile come after 5 s, and then after 5 min. Endpoints fail a
 /// delivery once at most, so that the 5 min are never waited for.
 const SETTLE_MAX: Duration = Duration::from_secs(120);
+/// So many kills hit an attempt under way, or the load is none.
+const KILLS_THAT_CUT: u32 = 20;
 const SETTLE_POLL: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -101,6 +103,8 @@ async fn crash(options: &Options, program: &Path, data: &Path) -> Result<()> {
     report(options.kills, slowest_restart, &story, &findings);
     if story.published.is_empty() || story.seen.is_empty() {
         Err(Failure::new("nothing was published or nothing arrived: this run shows nothing"))
+    } else if options.kills >= KILLS_THAT_CUT && findings.counts.unknown == 0 {
+        Err(Failure::new("no kill cut an attempt short: this run does not show what becomes of one"))
     } else if findings.violations.is_empty() {
         Ok(())
     } else {
