@@ -206,7 +206,6 @@ CREATE INDEX delivery_webhook ON delivery (tenant_id, webhook_id, id);
 CREATE INDEX delivery_replay ON delivery (tenant_id, event_id) WHERE kind = 2;
 -- What is waiting, per webhook by due time. `kind` makes the ledger's count of it one read of the index.
 CREATE INDEX delivery_due ON delivery (tenant_id, webhook_id, due_ms, kind) WHERE state = 0;
--- What is under way: never more than may be in flight, so that reading all of it is nothing.
 -- What failed, newest first: lists by state, and recovery.
 CREATE INDEX delivery_failed ON delivery (tenant_id, id, webhook_id) WHERE state = 3;
 

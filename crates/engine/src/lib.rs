@@ -230,7 +230,7 @@ impl Engine {
         Ok(due)
     }
 
-    /// Ends well: no new claims, what is in flight ends within `grace`, results are written.
+    /// Ends well: no new claims, what is under way ends within `grace`, results are written.
     pub async fn stop(&self, grace: Duration) {
         let outbound = &self.0.outbound;
         outbound.lanes.stop();

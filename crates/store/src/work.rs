@@ -267,14 +267,6 @@ pub struct StoredEvent {
     pub data: Bytes,
 }
 
-/// A claim to give back unused.
-#[derive(Debug, Clone, Copy)]
-pub struct HandBack {
-    pub tenant: TenantId,
-    pub delivery: DeliveryId,
-    pub fence: i64,
-}
-
 /// What a crash, or a lease that ran out, means for a delivery that was being sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterCrash {

@@ -20,6 +20,7 @@ use crate::{ecmascript, json};
 const CONNECTION_HEADERS: [&str; 8] =
     ["connection", "content-length", "expect", "host", "te", "trailer", "transfer-encoding", "upgrade"];
 const NAME_BYTES_MAX: usize = 64;
+const HEADER_NAME_BYTES_MAX: usize = 256;
 
 pub(super) fn parse(source: &str) -> Result<Profile, Vec<ProfileError>> {
     let mut errors = Errors::new(source);
@@ -196,7 +197,7 @@ fn headers(table: Option<Table<'_>>, errors: &mut Errors<'_>) -> Vec<(String, Te
 }
 
 fn check_header_name(name: &str, known: &[(String, Template)]) -> Result<(), String> {
-    let token = !name.is_empty()
+    let token = (1..=HEADER_NAME_BYTES_MAX).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte));
     if !token {
         return Err(format!("`{name}` is not a header name"));

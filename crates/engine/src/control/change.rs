@@ -6,6 +6,7 @@ use postrider_domain::delivery::Reason;
 use postrider_domain::id::{KeyId, TenantId, WebhookId};
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::profile::Profile;
+use postrider_domain::time::Timestamp;
 use postrider_store::StoreError;
 use postrider_store::config::{ConfigOutcome, ConfigWrite, IdempotencyRow};
 use tokio::sync::OwnedMutexGuard;
@@ -148,6 +149,7 @@ impl Control {
         if let Some(profile) = after.profile {
             self.catalogue().profile_put(profile.clone());
             self.load_profile_tenants(&profile.name).await?;
+            self.tell_lanes_of_switches(&profile.name);
         }
         if let Some(tenant) = &after.tenant {
             self.catalogue().replace(tenant.clone());
@@ -172,20 +174,38 @@ impl Control {
                 self.0.outbound.webhook_changed(tenant, webhook.webhook, webhook.change);
             }
         }
+        // The moment of the cause: what comes after it is not cancelled.
+        let now = self.now();
         drop(turn);
         if let Some(tenant) = tenant {
             for webhook in after.webhooks {
                 if let Some(reason) = webhook.cancel {
-                    self.cancel_scheduled(tenant.id, webhook.webhook, reason).await;
+                    self.cancel_scheduled(now, tenant.id, webhook.webhook, reason).await;
                 }
             }
         }
         Ok(())
     }
 
+    /// What being off means may have changed with the profile.
+    fn tell_lanes_of_switches(&self, profile: &str) {
+        let tenants = self.catalogue().tenants();
+        for tenant in tenants.iter().filter(|tenant| tenant.profile().name == profile) {
+            for webhook in tenant.webhooks.iter().filter(|webhook| !webhook.enabled) {
+                self.0.outbound.webhook_changed(tenant, webhook.id, WebhookChange::Disabled);
+            }
+        }
+    }
+
     /// What is not cancelled now because the store failed is cancelled at the next start.
-    pub(super) async fn cancel_scheduled(&self, tenant: TenantId, webhook: WebhookId, reason: Reason) {
-        if let Err(error) = self.store().delivery_cancel(self.now(), tenant, webhook, reason, None).await {
+    pub(super) async fn cancel_scheduled(
+        &self,
+        now: Timestamp,
+        tenant: TenantId,
+        webhook: WebhookId,
+        reason: Reason,
+    ) {
+        if let Err(error) = self.store().delivery_cancel(now, tenant, webhook, reason, None).await {
             tracing::error!(%error, %webhook, reason = reason.as_str(), "cancel.waits_for_restart");
         }
     }

@@ -168,7 +168,7 @@ impl Control {
                 continue;
             }
             for webhook in tenant.webhooks.iter().filter(|webhook| !webhook.enabled) {
-                self.cancel_scheduled(tenant.id, webhook.id, Reason::WebhookOff).await;
+                self.cancel_scheduled(self.now(), tenant.id, webhook.id, Reason::WebhookOff).await;
             }
         }
     }

@@ -333,7 +333,13 @@ impl Outbound {
         let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await
         {
             // What is due later waits for its own time.
-            Ok(_) => self.next_due(want, now).await,
+            Ok(cancelled) => match self.next_due(want, now).await {
+                // Made after this moment, by a clock that was ahead.
+                Some(due) if cancelled == 0 && due <= now => {
+                    Some(now.plus(std::time::Duration::from_secs(1)))
+                }
+                next => next,
+            },
             Err(error) => {
                 tracing::error!(%error, "cancel.waits");
                 Some(now.plus(std::time::Duration::from_secs(1)))
@@ -359,7 +365,7 @@ impl Outbound {
             let later = outbound.clock.now().plus(std::time::Duration::from_secs(1));
             let back = HandBack::of(&claimed);
             let Some(webhook) = tenant.webhook(claimed.webhook).cloned() else {
-                outbound.hand_back(back, later).await;
+                outbound.hand_back(back, Some(later)).await;
                 return;
             };
             let mut readable = true;
@@ -373,7 +379,7 @@ impl Outbound {
                 }
                 Err(error) => {
                     tracing::error!(%error, delivery = %claimed.delivery, "claim.handed_back");
-                    outbound.hand_back(back, later).await;
+                    outbound.hand_back(back, Some(later)).await;
                     return;
                 }
             };
@@ -400,15 +406,20 @@ impl Outbound {
         });
     }
 
-    /// Returns a claim of which nothing was sent.
-    async fn hand_back(&self, back: HandBack, due: Timestamp) {
-        let handed = self.store.delivery_hand_back(due, back.tenant, back.delivery, back.fence).await;
-        if let Err(error) = handed {
-            // Its lease ends; then it reads `unknown` and is sent again.
-            tracing::error!(%error, delivery = %back.delivery, "hand_back.failed");
-            return;
+    /// Returns a claim of which nothing was sent, also to a store that cannot write for a while: one that is only let go reads
+    /// `unknown` later. `due`: `None` for at once, in its old place.
+    async fn hand_back(&self, back: HandBack, due: Option<Timestamp>) {
+        let _held = self.in_hand.hold(back.delivery);
+        while let Err(error) =
+            self.store.delivery_hand_back(due, back.tenant, back.delivery, back.fence).await
+        {
+            tracing::error!(%error, delivery = %back.delivery, "hand_back.waits");
+            if self.is_abandoned() || matches!(error, StoreError::Closed) {
+                return;
+            }
+            self.clock.sleep_until(self.clock.now().plus(settle::STORE_RETRY)).await;
         }
-        self.lanes.scheduled(back.tenant, back.webhook, due);
+        self.lanes.scheduled(back.tenant, back.webhook, due.unwrap_or_else(|| self.clock.now()));
     }
 
     /// Waits for this delivery's turn, sends it, and writes down what came of it.
@@ -421,7 +432,7 @@ impl Outbound {
                 delivery: work.delivery,
                 fence: work.fence,
             };
-            self.hand_back(back, self.clock.now()).await;
+            self.hand_back(back, None).await;
             return;
         };
         // Boxed: tasks are moved when they begin and when they end, and most of an attempt's state is only sometimes used.

@@ -142,8 +142,6 @@ struct WebhookLane {
     off: bool,
     /// Takes no reservation; what is due is claimed, so that the dispatcher can cancel it.
     closed: bool,
-    /// As the last reservation had it.
-    ahead: Ahead,
     /// Claims are paced, and this is when the next one is allowed.
     paced: Option<Timestamp>,
 }
@@ -195,8 +193,7 @@ impl Lanes {
     pub fn reserve(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId, ahead: Ahead) -> Option<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
-        state.webhook(tenant, webhook, now).ahead = ahead;
-        if state.stopped || self.free(&mut state, tenant, webhook, now) == 0 {
+        if state.stopped || self.free(&mut state, tenant, webhook, ahead, now) == 0 {
             return None;
         }
         let lane = state.webhook(tenant, webhook, now);
@@ -272,15 +269,17 @@ impl Lanes {
         state.ring_timers(now);
         let mut wants = Vec::new();
         let mut left = count_max;
-        while left > 0 && !state.stopped && state.in_hand < self.limits.in_hand.in_all {
+        // What is claimed from the store can be sent at once: what would only wait here waits there.
+        let bounds = self.limits.in_flight;
+        while left > 0 && !state.stopped && state.in_hand < bounds.in_all {
             let Some(tenant) = state.ready.pop_front() else { break };
-            if state.tenants.entry(tenant).or_default().in_hand >= self.limits.in_hand.per_tenant {
+            if state.tenants.entry(tenant).or_default().in_hand >= bounds.per_tenant {
                 // Queued again when one of the tenant's slots comes free.
                 state.tenants.entry(tenant).or_default().queued = false;
                 continue;
             }
             let Some(webhook) = state.next_of(tenant) else { continue };
-            let free = self.free(&mut state, tenant, webhook, now).min(left).min(TURN_MAX);
+            let free = self.free(&mut state, tenant, webhook, Ahead::No, now).min(left).min(TURN_MAX);
             if free == 0 {
                 // At its own bound: placed again when one of its slots comes free.
                 continue;
@@ -380,17 +379,24 @@ impl Lanes {
     }
 
     /// How many more of the webhook's deliveries may be taken in hand.
-    fn free(&self, state: &mut State, tenant: TenantId, webhook: WebhookId, now: Timestamp) -> usize {
-        let bounds = self.limits.in_hand;
+    fn free(
+        &self,
+        state: &mut State,
+        tenant: TenantId,
+        webhook: WebhookId,
+        ahead: Ahead,
+        now: Timestamp,
+    ) -> usize {
+        let bounds = match ahead {
+            Ahead::Yes => self.limits.in_hand,
+            Ahead::No => self.limits.in_flight,
+        };
         let in_all = bounds.in_all.saturating_sub(state.in_hand);
         let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
         let of_tenant = bounds.per_tenant.saturating_sub(of_tenant);
         let lane = state.webhook(tenant, webhook, now);
-        let cap = match lane.ahead {
-            _ if lane.is_failing() || lane.is_stalled(now) => self.limits.per_failing_webhook,
-            Ahead::Yes => bounds.per_webhook,
-            Ahead::No => self.limits.in_flight.per_webhook,
-        };
+        let slow = lane.is_failing() || lane.is_stalled(now);
+        let cap = if slow { self.limits.per_failing_webhook } else { bounds.per_webhook };
         in_all.min(of_tenant).min(cap.saturating_sub(lane.in_hand))
     }
 
@@ -477,7 +483,6 @@ impl State {
             place: Place::Nowhere,
             off: false,
             closed: false,
-            ahead: Ahead::No,
             paced: None,
         })
     }

@@ -1,7 +1,7 @@
 //! What becomes of a delivery after its attempt, made durable.
 //!
 //! The result goes through the same writer as new events, so that one sync covers many of both. While the store cannot
-//! write, results wait here in memory, bounded by the attempts in flight: their slots are not given back.
+//! write, results wait here in memory, bounded by what may be in hand: their slots are not given back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ use super::lanes::Went;
 use crate::accept::{Accept, Answer};
 
 /// How long a result waits before it is offered to the writer again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
+pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Results that are concluded before others get the processor.
 const AT_ONCE: usize = 128;
 

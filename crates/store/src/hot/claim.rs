@@ -31,7 +31,8 @@ const EVENT: &str =
     "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data FROM event
   WHERE tenant_id = ?1 AND id = ?2";
 /// Index: the primary key.
-const HAND_BACK: &str = "UPDATE delivery SET state = 0, reason = ?5, attempts = attempts - 1, due_ms = ?4,
+const HAND_BACK: &str =
+    "UPDATE delivery SET state = 0, attempts = attempts - 1, due_ms = COALESCE(?4, claimed_ms),
     claimed_ms = NULL, lease_ms = NULL WHERE tenant_id = ?1 AND id = ?2 AND state = 1 AND fence = ?3";
 
 struct Claim {
@@ -41,7 +42,7 @@ struct Claim {
 }
 
 struct HandBack {
-    now: Timestamp,
+    due: Option<Timestamp>,
     tenant: TenantId,
     delivery: DeliveryId,
     fence: i64,
@@ -60,15 +61,16 @@ impl Store {
         self.writer().call(rows, Claim { now, until, wants }, claim).await
     }
 
-    /// Gives a claim back unused: no request was begun. The delivery is due at once. False: it was no longer ours.
+    /// Gives a claim back unused: no request was begun. `due`: when it is due again; `None`: when it was claimed, so that it
+    /// keeps its place before what came later. False: it was no longer ours.
     pub async fn delivery_hand_back(
         &self,
-        now: Timestamp,
+        due: Option<Timestamp>,
         tenant: TenantId,
         delivery: DeliveryId,
         fence: i64,
     ) -> Result<bool, StoreError> {
-        self.writer().call(1, HandBack { now, tenant, delivery, fence }, hand_back).await
+        self.writer().call(1, HandBack { due, tenant, delivery, fence }, hand_back).await
     }
 }
 
@@ -227,8 +229,7 @@ fn hand_back(batch: &mut Batch<'_>, back: &mut HandBack) -> Result<bool, StoreEr
             back.tenant.as_bytes(),
             back.delivery.as_bytes(),
             back.fence,
-            back.now.unix_ms(),
-            Reason::Waiting.code()
+            back.due.map(Timestamp::unix_ms),
         ],
     )?;
     if changed == 1 {

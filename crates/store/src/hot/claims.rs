@@ -13,9 +13,10 @@ use crate::StoreError;
 const WRITE: &str = "INSERT OR REPLACE INTO claim (seq, deliveries) VALUES (?1, ?2)";
 const LAST: &str = "SELECT MAX(seq) FROM claim";
 /// Index: the primary key of `delivery`.
-const OPEN: &str = "SELECT c.seq, d.id FROM claim c, json_each(c.deliveries) j
-    LEFT JOIN delivery d ON d.id = unhex(j.value) AND d.state = 1";
-const DELETE: &str = "DELETE FROM claim WHERE seq = ?1";
+const OPEN: &str = "SELECT id FROM sending";
+const CLEAR: &str = "DELETE FROM claim";
+/// Of a row that a look writes.
+const IDS_PER_ROW: usize = 256;
 
 /// What the writer knows of the log. Changes only when a transaction has been committed.
 #[derive(Default)]
@@ -52,25 +53,23 @@ impl Claims {
         self.ended.push(delivery);
     }
 
-    /// Looks at the whole log, drops rows in which nothing is under way, and counts the others anew: rows of a process
-    /// before this one, of a transaction of which nobody knows whether it was committed, claims on what was removed.
+    /// Reads the whole log and writes it anew, with what is under way and nothing else: without the rows of a process before
+    /// this one, of a transaction of which nobody knows whether it was committed, and without what one slow attempt keeps
+    /// of all that was claimed beside it.
     pub(super) fn look(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut rows: HashMap<i64, Vec<DeliveryId>> = HashMap::default();
+        let mut open = Vec::new();
         let mut statement = connection.prepare_cached(OPEN)?;
         let mut found = statement.query([])?;
         while let Some(row) = found.next()? {
-            let open = rows.entry(row.get(0)?).or_default();
-            if let Some(id) = row.get::<_, Option<[u8; 16]>>(1)? {
-                open.push(DeliveryId::from_bytes(id));
-            }
+            open.push(DeliveryId::from_bytes(row.get(0)?));
         }
+        let mut last = last_row(connection)?;
+        connection.prepare_cached(CLEAR)?.execute([])?;
         let mut row_of = HashMap::default();
-        let last = rows.keys().copied().max().unwrap_or(0);
-        for (seq, open) in rows {
-            if open.is_empty() {
-                connection.prepare_cached(DELETE)?.execute([seq])?;
-            }
-            row_of.extend(open.into_iter().map(|delivery| (delivery, seq)));
+        for some in open.chunks(IDS_PER_ROW) {
+            last += 1;
+            connection.prepare_cached(WRITE)?.execute(params![last, list(some)])?;
+            row_of.extend(some.iter().map(|delivery| (*delivery, last)));
         }
         self.found = Some(Found { row_of, last });
         Ok(())
@@ -88,14 +87,15 @@ impl ClaimLog {
         if claims.made.is_empty() {
             return Ok(None);
         }
-        let last = match self.last {
-            Some(last) => last,
-            None => connection
-                .prepare_cached(LAST)?
-                .query_row([], |row| row.get::<_, Option<i64>>(0))?
-                .unwrap_or(0),
+        let last = match (self.last, &claims.found) {
+            (Some(last), None) => last,
+            _ => last_row(connection)?.max(self.last.unwrap_or(0)),
         };
-        let seq = self.free.pop().unwrap_or(last + 1);
+        let seq = match &claims.found {
+            None => self.free.pop().unwrap_or(last + 1),
+            // The rows that were free before this transaction's look may be those that it wrote.
+            Some(_) => last + 1,
+        };
         self.last = Some(last.max(seq));
         connection.prepare_cached(WRITE)?.execute(params![seq, list(&claims.made)])?;
         Ok(Some(seq))
@@ -132,6 +132,11 @@ impl ClaimLog {
             self.free.push(seq);
         }
     }
+}
+
+fn last_row(connection: &Connection) -> Result<i64, StoreError> {
+    let last: Option<i64> = connection.prepare_cached(LAST)?.query_row([], |row| row.get(0))?;
+    Ok(last.unwrap_or(0))
 }
 
 fn list(deliveries: &[DeliveryId]) -> String {
@@ -236,6 +241,15 @@ mod tests {
         assert_eq!(sending(&connection), [1, 2]);
     }
 
+    /// A transaction with a look, and then claims.
+    fn look(log: &mut ClaimLog, connection: &Connection, made: &[u8]) {
+        let mut claims = Claims::default();
+        claims.look(connection).expect("a look");
+        made.iter().for_each(|byte| claims.made(delivery(*byte)));
+        let seq = log.write(connection, &claims).expect("written");
+        log.committed(claims, seq);
+    }
+
     #[test]
     fn a_look_finds_what_an_earlier_process_claimed_and_drops_what_has_ended() {
         let connection = database(&[1, 2, 3]);
@@ -245,18 +259,46 @@ mod tests {
         set_state(&connection, 2, 2);
         let mut log = ClaimLog::default();
         assert_eq!(commit(&mut log, &connection, &[3], &[]), Some(3), "rows of before are kept");
-        let mut claims = Claims::default();
-        claims.look(&connection).expect("a look");
-        log.committed(claims, None);
-        assert_eq!((sending(&connection), rows(&connection)), (vec![1, 3], 2));
+        look(&mut log, &connection, &[]);
+        assert_eq!((sending(&connection), rows(&connection)), (vec![1, 3], 1));
         set_state(&connection, 1, 2);
         commit(&mut log, &connection, &[], &[1]);
-        assert_eq!(commit(&mut log, &connection, &[3], &[3]), Some(1));
+        commit(&mut log, &connection, &[3], &[3]);
+        assert_eq!(sending(&connection), [3]);
+    }
+
+    #[test]
+    fn a_look_beside_a_claim_of_what_a_free_row_still_names_loses_nothing() {
+        let connection = database(&[1, 2, 3]);
+        let mut log = ClaimLog::default();
+        commit(&mut log, &connection, &[1], &[]);
+        commit(&mut log, &connection, &[], &[1]);
+        // Claimed again in the transaction of the look, which finds it in the row of its first claim.
+        look(&mut log, &connection, &[1]);
+        for other in [2, 3] {
+            commit(&mut log, &connection, &[other], &[]);
+        }
+        assert_eq!(sending(&connection), [1, 2, 3]);
+    }
+
+    #[test]
+    fn what_two_rows_name_is_found_after_either_is_used_again() {
+        let connection = database(&[1, 2, 3, 4]);
+        let mut log = ClaimLog::default();
+        commit(&mut log, &connection, &[1], &[]);
+        commit(&mut log, &connection, &[1, 2], &[1]);
+        look(&mut log, &connection, &[3]);
+        set_state(&connection, 2, 2);
+        commit(&mut log, &connection, &[], &[2]);
+        for _ in 0..3 {
+            commit(&mut log, &connection, &[4], &[4]);
+        }
+        assert_eq!(sending(&connection), [1, 3, 4]);
     }
 
     #[test]
     fn statements_use_the_indexes_they_name() {
-        plans::check(OPEN, &["SCAN c", "d USING PRIMARY KEY (id=?)"]);
+        plans::check(OPEN, &["delivery USING PRIMARY KEY (id=?)"]);
         plans::check(
             "SELECT kind FROM sending WHERE tenant_id = $1",
             &["delivery USING PRIMARY KEY (id=? AND tenant_id=?)"],

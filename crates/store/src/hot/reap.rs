@@ -16,8 +16,9 @@ use crate::{Store, StoreError};
 const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
 
 /// By the log of claims, then the primary key.
-const EXPIRED: &str = "SELECT tenant_id, id, webhook_id, kind, attempts, resend, claimed_ms FROM sending
-  WHERE lease_ms < ?1 ORDER BY lease_ms LIMIT ?2";
+const EXPIRED: &str =
+    "SELECT tenant_id, id, webhook_id, kind, attempts, resend, claimed_ms, lease_ms FROM sending
+  WHERE lease_ms < ?1 AND (lease_ms, id) > (?3, ?4) ORDER BY lease_ms, id LIMIT ?2";
 /// Index: the primary key.
 const REAP: &str = "UPDATE delivery SET state = ?3, reason = ?4, due_ms = ?5, settled_ms = ?6, resend = ?7,
     claimed_ms = NULL, lease_ms = NULL, last_class = ?8, last_status = NULL
@@ -30,7 +31,11 @@ struct Reap {
     now: Timestamp,
     expired_before: Timestamp,
     rule: std::sync::Arc<AfterCrashRule>,
+    after: Place,
 }
+
+/// Where a look for expired claims stands: the last one that it read.
+type Place = (Timestamp, [u8; 16]);
 
 struct Expired {
     tenant: TenantId,
@@ -40,6 +45,7 @@ struct Expired {
     attempts: u32,
     resend: bool,
     claimed: Timestamp,
+    lease: Timestamp,
 }
 
 impl Store {
@@ -55,24 +61,29 @@ impl Store {
         let rule = std::sync::Arc::new(rule);
         let mut report = ReapReport::default();
         let mut due = BTreeSet::new();
+        let mut after = (Timestamp::from_unix_ms(i64::MIN), [0; 16]);
         loop {
-            let input = Reap { now, expired_before, rule: rule.clone() };
-            let reaped = self.writer().call(ROWS_MAX, input, reap).await?;
+            let input = Reap { now, expired_before, rule: rule.clone(), after };
+            let (reaped, next) = self.writer().call(ROWS_MAX, input, reap).await?;
             report.sent_again += reaped.sent_again;
             report.failed += reaped.failed;
             due.extend(reaped.due);
-            if reaped.sent_again + reaped.failed < ROWS_MAX as u64 {
-                report.due = due.into_iter().collect();
-                return Ok(report);
+            match next {
+                Some(next) => after = next,
+                None => {
+                    report.due = due.into_iter().collect();
+                    return Ok(report);
+                }
             }
         }
     }
 }
 
-fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError> {
+/// Also answers where to go on, unless that was all.
+fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<(ReapReport, Option<Place>), StoreError> {
     let mut report = ReapReport::default();
-    let expired = expired(batch, reap.expired_before)?;
-    let is_last = expired.len() < ROWS_MAX;
+    let expired = expired(batch, reap)?;
+    let next = expired.get(ROWS_MAX - 1).map(|row| (row.lease, *row.delivery.as_bytes()));
     for row in expired {
         let Some(after) = (reap.rule)(row.tenant, row.delivery) else { continue };
         let again = after == AfterCrash::SendAgain;
@@ -105,15 +116,20 @@ fn reap(batch: &mut Batch<'_>, reap: &mut Reap) -> Result<ReapReport, StoreError
             report.failed += 1;
         }
     }
-    if is_last {
+    if next.is_none() {
         batch.claims.look(batch.connection)?;
     }
-    Ok(report)
+    Ok((report, next))
 }
 
-fn expired(batch: &mut Batch<'_>, before: Timestamp) -> Result<Vec<Expired>, StoreError> {
+fn expired(batch: &mut Batch<'_>, reap: &Reap) -> Result<Vec<Expired>, StoreError> {
     let statement = batch.statement(EXPIRED)?;
-    let mut rows = statement.query(params![before.unix_ms(), ROWS_MAX as i64])?;
+    let mut rows = statement.query(params![
+        reap.expired_before.unix_ms(),
+        ROWS_MAX as i64,
+        reap.after.0.unix_ms(),
+        reap.after.1
+    ])?;
     let mut expired = Vec::new();
     while let Some(row) = rows.next()? {
         expired.push(Expired {
@@ -124,6 +140,7 @@ fn expired(batch: &mut Batch<'_>, before: Timestamp) -> Result<Vec<Expired>, Sto
             attempts: row.get(4)?,
             resend: row.get(5)?,
             claimed: ms(row, 6)?,
+            lease: ms(row, 7)?,
         });
     }
     Ok(expired)

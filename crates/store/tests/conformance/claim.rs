@@ -70,7 +70,7 @@ pub(crate) async fn a_claim_handed_back_is_due_and_uses_no_attempt(world: &World
     let (tenant, webhook) = (world.tenant(), world.webhook());
     let (_, delivery) = world.accept_scheduled(tenant, webhook).await;
     world.claim(tenant, webhook, 1).await;
-    assert!(world.store().delivery_hand_back(world.now(), tenant, delivery, 1).await.unwrap());
+    assert!(world.store().delivery_hand_back(Some(world.now()), tenant, delivery, 1).await.unwrap());
     let stored = world.get(tenant, delivery).await;
     assert_eq!((stored.state, stored.attempts, stored.claimed), (DeliveryState::Scheduled, 0, None));
     assert!(world.store().attempts(tenant, delivery).await.unwrap().is_empty());
@@ -84,7 +84,7 @@ pub(crate) async fn a_claim_cannot_be_handed_back_twice(world: &World) {
     let back = |fence| {
         let store = world.store();
         let now = world.now();
-        async move { store.delivery_hand_back(now, tenant, sending.delivery, fence).await.unwrap() }
+        async move { store.delivery_hand_back(Some(now), tenant, sending.delivery, fence).await.unwrap() }
     };
     assert!(!back(7).await);
     assert!(back(1).await);

@@ -144,8 +144,12 @@ impl Model {
             Step::HandBack(nth) => {
                 if let Some(sending) = self.take(nth) {
                     let store = world.store();
-                    let back =
-                        store.delivery_hand_back(world.now(), self.tenant, sending.delivery, sending.fence);
+                    let back = store.delivery_hand_back(
+                        Some(world.now()),
+                        self.tenant,
+                        sending.delivery,
+                        sending.fence,
+                    );
                     assert!(back.await.unwrap());
                     self.set(sending.delivery, DeliveryState::Scheduled);
                 }

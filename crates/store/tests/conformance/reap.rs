@@ -88,7 +88,11 @@ pub(crate) async fn a_resend_is_marked_once(world: &World) {
     // Handed back unsent, the next one is still the first after the loss.
     let claimed = world.claim(tenant, webhook, 1).await.claimed.remove(0);
     assert!(
-        world.store().delivery_hand_back(world.now(), tenant, sending.delivery, claimed.fence).await.unwrap()
+        world
+            .store()
+            .delivery_hand_back(Some(world.now()), tenant, sending.delivery, claimed.fence)
+            .await
+            .unwrap()
     );
     let claimed = world.claim(tenant, webhook, 1).await.claimed.remove(0);
     assert!(claimed.resend);

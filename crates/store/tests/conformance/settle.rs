@@ -46,7 +46,7 @@ pub(crate) async fn a_retry_is_due_again_and_counts_on(world: &World) {
 pub(crate) async fn a_result_under_an_older_claim_is_not_taken(world: &World) {
     let (tenant, webhook) = (world.tenant(), world.webhook());
     let old = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
-    assert!(world.store().delivery_hand_back(world.now(), tenant, old.delivery, 1).await.unwrap());
+    assert!(world.store().delivery_hand_back(Some(world.now()), tenant, old.delivery, 1).await.unwrap());
     let new = Sending::of(&world.claim(tenant, webhook, 1).await.claimed[0]);
     assert!(!world.deliver(tenant, old).await);
     assert_eq!(world.state(tenant, old.delivery).await.0, DeliveryState::Sending);
@@ -62,7 +62,7 @@ pub(crate) async fn a_final_state_never_changes(world: &World) {
     world.pass(SECOND);
     assert!(!world.settle(tenant, sending.failed(world.now())).await);
     let store = world.store();
-    assert!(!store.delivery_hand_back(world.now(), tenant, sending.delivery, 1).await.unwrap());
+    assert!(!store.delivery_hand_back(Some(world.now()), tenant, sending.delivery, 1).await.unwrap());
     let cancelled =
         store.delivery_cancel(world.now(), tenant, webhook, Reason::WebhookOff, None).await.unwrap();
     assert_eq!(cancelled, 0);

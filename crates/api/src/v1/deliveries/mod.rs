@@ -6,7 +6,7 @@ pub(crate) mod retry;
 
 use postrider_domain::delivery::{DeliveryState, Reason};
 use postrider_domain::id::{DeliveryId, WebhookId};
-use postrider_domain::profile::DeliveryMode;
+use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::time::Timestamp;
 use postrider_engine::outbound::catalogue::Tenant;
 use postrider_store::StoredDelivery;
@@ -70,8 +70,9 @@ pub(crate) struct View {
 /// switch.
 pub(crate) fn reason(tenant: &Tenant, delivery: &StoredDelivery) -> Reason {
     let is_off = || tenant.webhook(delivery.webhook).is_some_and(|webhook| !webhook.enabled);
-    let holds =
-        delivery.state == DeliveryState::Scheduled && tenant.delivery_mode() == DeliveryMode::Immediate;
+    let holds = delivery.state == DeliveryState::Scheduled
+        && tenant.delivery_mode() == DeliveryMode::Immediate
+        && tenant.profile().delivery.on_disable == OnDisable::Hold;
     if holds && is_off() { Reason::Held } else { delivery.reason }
 }
 
