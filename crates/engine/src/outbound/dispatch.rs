@@ -155,9 +155,15 @@ impl Outbound {
             }
             Commit { events, idempotency, ..Commit::new(tenant.id, mint.now) }
         })?;
-        Committing { outbound: self.clone(), tenant: tenant.clone(), answer: Some(answer), planned }
-            .finish()
-            .await
+        Committing {
+            outbound: self.clone(),
+            tenant: tenant.clone(),
+            answer: Some(answer),
+            planned,
+            apart: false,
+        }
+        .finish()
+        .await
     }
 
     /// What is in hand goes before what comes: else a publisher that is quicker than the deliveries of its events drives
@@ -617,6 +623,8 @@ struct Committing {
     tenant: Arc<Tenant>,
     answer: Option<Answer>,
     planned: Vec<PlannedEvent>,
+    /// Finished apart already: dropped once more, the runtime is ending, and would drop it for ever.
+    apart: bool,
 }
 
 impl Committing {
@@ -649,12 +657,13 @@ impl Committing {
 
 impl Drop for Committing {
     fn drop(&mut self) {
-        let Some(answer) = self.answer.take() else { return };
+        let Some(answer) = self.answer.take().filter(|_| !self.apart) else { return };
         let rest = Self {
             outbound: self.outbound.clone(),
             tenant: self.tenant.clone(),
             answer: Some(answer),
             planned: std::mem::take(&mut self.planned),
+            apart: true,
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {

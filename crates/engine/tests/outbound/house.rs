@@ -42,7 +42,8 @@ impl House {
 
     pub(crate) async fn open_in(folder: TempDir, clock: Arc<ManualClock>, lanes: LaneLimits) -> Self {
         let random = Arc::new(SeededRandom::fresh());
-        let engine = start(folder.path(), clock.clone(), random, lanes).await;
+        // Boxed: a test may hold several houses, and an unoptimized future is large.
+        let engine = Box::pin(start(folder.path(), clock.clone(), random, lanes)).await;
         Self { clock, engine, folder }
     }
 
