@@ -343,6 +343,9 @@ impl Thread {
                 let why = panic.downcast_ref::<&str>().map_or("of another kind", |text| text);
                 Err(StoreError::Internal(format!("work of the writer panicked: {why}")))
             });
+        if result.is_err() {
+            self.claims.doubt();
+        }
         if result.is_err() && !connection.is_autocommit() {
             // When this fails too, the connection is not kept.
             let _ = connection.execute_batch("ROLLBACK");

@@ -123,6 +123,13 @@ impl ClaimLog {
         }
     }
 
+    /// A transaction failed, and may have been committed all the same: which rows are there is asked anew, and none that was
+    /// free is written to.
+    pub(crate) fn doubt(&mut self) {
+        self.free.clear();
+        self.last = None;
+    }
+
     fn end(&mut self, delivery: &DeliveryId) {
         let Some(seq) = self.row_of.remove(delivery) else { return };
         let Some(open) = self.open.get_mut(&seq) else { return };
@@ -279,6 +286,17 @@ mod tests {
             commit(&mut log, &connection, &[other], &[]);
         }
         assert_eq!(sending(&connection), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_look_of_which_nobody_knows_whether_it_was_committed_loses_nothing() {
+        let connection = database(&[1, 2]);
+        let mut log = ClaimLog::default();
+        commit(&mut log, &connection, &[1], &[]);
+        Claims::default().look(&connection).expect("a look");
+        log.doubt();
+        commit(&mut log, &connection, &[2], &[]);
+        assert_eq!(sending(&connection), [1, 2]);
     }
 
     #[test]
