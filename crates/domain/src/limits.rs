@@ -55,6 +55,14 @@ pub const IN_HAND_MAX: usize = 4096;
 pub const IN_HAND_PER_TENANT_MAX: usize = 2048;
 /// Of those, one webhook's.
 pub const IN_HAND_PER_WEBHOOK_MAX: usize = 1024;
+/// When the webhooks of a tenant that move have more than this in hand, its publishers wait for their turn: half of what
+/// one webhook may have, so that a batch still fits, and three quarters of the tenant's.
+pub const CROWD_OF_WEBHOOK: usize = IN_HAND_PER_WEBHOOK_MAX / 2;
+pub const CROWD_OF_TENANT: usize = IN_HAND_PER_TENANT_MAX / 4 * 3;
+/// How long a publisher waits for its turn at most.
+pub const PUBLISH_WAIT_MAX: Duration = Duration::from_millis(50);
+/// After somebody waited in vain: how long nobody does.
+pub const PUBLISH_WAIT_AGAIN: Duration = Duration::from_secs(1);
 /// How long a delivery may wait in hand for its turn before it goes back to the store: an endpoint that is slower than
 /// that is no burst. Well below `LEASE_MARGIN`.
 pub const IN_HAND_WAIT_MAX: Duration = Duration::from_secs(1);

@@ -44,9 +44,6 @@ const UNREADABLE: &str = "What this event was accepted with, the profile's versi
 
 /// Deliveries claimed in one transaction.
 const CLAIM_MAX: usize = 256;
-/// For every so many deliveries that its tenant has in hand, a new event waits one round of the runtime.
-const IN_HAND_PER_ROUND: usize = 128;
-const ROUNDS_MAX: usize = 8;
 
 /// What the stations of this flow share.
 pub struct Outbound {
@@ -135,7 +132,8 @@ impl Outbound {
         }
     }
 
-    /// Accepts drafts in one transaction, with their deliveries, and sends what has a slot. What became durable is
+    /// Accepts drafts in one transaction, with their deliveries, and sends what has a slot. A publisher that is quicker
+    /// than the deliveries of its events waits a moment: in the store, each would cost a claim. What became durable is
     /// dispatched even when the caller stops waiting.
     pub async fn publish(
         self: &Arc<Self>,
@@ -144,7 +142,13 @@ impl Outbound {
         mut audience: Audience<'_>,
         idempotency: Option<NewIdempotency>,
     ) -> Result<PublishOutcome, StoreError> {
-        self.give_way(tenant.id).await;
+        let turn = match audience {
+            Audience::Matching => {
+                let webhooks = tenant.webhooks.iter().map(|webhook| webhook.id);
+                self.lanes.turn(tenant.id, webhooks).await
+            }
+            Audience::Only(..) => None,
+        };
         let mut planned = Vec::with_capacity(drafts.len());
         let answer = self.accept.submit(|mint| {
             let mut events = Vec::with_capacity(drafts.len());
@@ -155,6 +159,7 @@ impl Outbound {
             }
             Commit { events, idempotency, ..Commit::new(tenant.id, mint.now) }
         })?;
+        drop(turn);
         Committing {
             outbound: self.clone(),
             tenant: tenant.clone(),
@@ -164,16 +169,6 @@ impl Outbound {
         }
         .finish()
         .await
-    }
-
-    /// What is in hand goes before what comes: else a publisher that is quicker than the deliveries of its events drives
-    /// them into the store, where each costs a claim. Waits a few rounds of the runtime, which take no time unless the
-    /// processors are busy.
-    async fn give_way(&self, tenant: TenantId) {
-        let rounds = self.lanes.in_hand_of(tenant) / IN_HAND_PER_ROUND;
-        for _ in 0..rounds.min(ROUNDS_MAX) {
-            tokio::task::yield_now().await;
-        }
     }
 
     /// New deliveries of events that are stored: manual retries and recoveries. They go out through the lanes.

@@ -16,7 +16,7 @@ use foldhash::HashMap;
 use postrider_domain::id::{TenantId, WebhookId};
 use postrider_domain::limits;
 use postrider_domain::time::{Clock, Timestamp};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 /// The bounds on deliveries in hand and on attempts in flight.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +25,15 @@ pub struct LaneLimits {
     pub in_flight: Bounds,
     /// Both in hand and in flight.
     pub per_failing_webhook: usize,
+    /// In hand, before publishers wait for their turn.
+    pub crowd: Crowd,
+}
+
+/// How much of what moves a tenant may have in hand before its publishers wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Crowd {
+    pub of_tenant: usize,
+    pub of_webhook: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -48,15 +57,21 @@ impl Default for LaneLimits {
                 per_webhook: limits::IN_FLIGHT_PER_WEBHOOK_MAX,
             },
             per_failing_webhook: limits::IN_FLIGHT_PER_FAILING_WEBHOOK_MAX,
+            crowd: Crowd { of_tenant: limits::CROWD_OF_TENANT, of_webhook: limits::CROWD_OF_WEBHOOK },
         }
     }
+}
+
+impl Crowd {
+    /// No publisher waits.
+    pub const NEVER: Self = Self { of_tenant: usize::MAX, of_webhook: usize::MAX };
 }
 
 impl LaneLimits {
     /// Nothing is sent.
     pub const NOTHING: Self = {
         let none = Bounds { in_all: 0, per_tenant: 0, per_webhook: 0 };
-        Self { in_hand: none, in_flight: none, per_failing_webhook: 0 }
+        Self { in_hand: none, in_flight: none, per_failing_webhook: 0, crowd: Crowd::NEVER }
     };
 }
 
@@ -124,6 +139,11 @@ struct TenantLane {
     in_hand: usize,
     /// Made by the first that begins.
     in_flight: Option<Arc<Semaphore>>,
+    /// Publishers who wait for their turn; the first of them holds the lock.
+    publishers: usize,
+    turn: Arc<AsyncMutex<()>>,
+    /// A publisher waited in vain: nobody waits before this.
+    slow_until: Option<Timestamp>,
     ready: VecDeque<WebhookId>,
     queued: bool,
 }
@@ -172,6 +192,8 @@ const FAILING: Pace = {
     let step_ms = 1000 / limits::FAILING_PER_SECOND as i64;
     Pace { step_ms, grid_ms: step_ms * limits::IN_FLIGHT_PER_FAILING_WEBHOOK_MAX as i64 }
 };
+/// How often a publisher who waits looks whether there is room.
+const TURN_LOOK: Duration = Duration::from_millis(1);
 /// Deliveries that one webhook may claim in one turn: others get theirs in the same transaction.
 const TURN_MAX: usize = 128;
 
@@ -364,9 +386,77 @@ impl Lanes {
         self.state.lock().expect(POISON).in_hand
     }
 
-    /// Deliveries of a tenant in hand.
-    pub fn in_hand_of(&self, tenant: TenantId) -> usize {
-        self.state.lock().expect(POISON).tenants.get(&tenant).map_or(0, |lane| lane.in_hand)
+    /// A publisher's turn to add to what the tenant has in hand: at once, unless the tenant's webhooks have as much as they
+    /// will send in a moment. Publishers pass in the order in which they came. Nobody waits longer than
+    /// [`limits::PUBLISH_WAIT_MAX`]: then the store takes what finds no slot, and since the receivers are that slow, nobody
+    /// waits for the next [`limits::PUBLISH_WAIT_AGAIN`]. Hold it until the slots are reserved.
+    pub async fn turn(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        webhooks: impl Iterator<Item = WebhookId> + Clone,
+    ) -> Option<Turn> {
+        let began = self.clock.now();
+        let queue = {
+            let mut state = self.state.lock().expect(POISON);
+            let crowded = self.is_crowded(&state, tenant, webhooks.clone(), began);
+            let lane = state.tenants.entry(tenant).or_default();
+            let waits = crowded && lane.slow_until.is_none_or(|until| until <= began);
+            if !waits && lane.publishers == 0 {
+                return None;
+            }
+            lane.publishers += 1;
+            lane.turn.clone()
+        };
+        let mut turn = Turn { lanes: self.clone(), tenant, first: None };
+        let room = async {
+            let first = queue.lock_owned().await;
+            loop {
+                let now = self.clock.now();
+                let crowded =
+                    { self.is_crowded(&self.state.lock().expect(POISON), tenant, webhooks.clone(), now) };
+                if !crowded {
+                    return first;
+                }
+                // One publisher of a tenant looks so often, whatever their number.
+                self.clock.sleep_until(now.plus(TURN_LOOK)).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            first = room => turn.first = Some(first),
+            () = self.clock.sleep_until(began.plus(limits::PUBLISH_WAIT_MAX)) => {
+                let mut state = self.state.lock().expect(POISON);
+                state.tenants.entry(tenant).or_default().slow_until =
+                    Some(self.clock.now().plus(limits::PUBLISH_WAIT_AGAIN));
+            }
+        }
+        Some(turn)
+    }
+
+    /// What a failing or stalled webhook has in hand does not count: waiting for it would gain nothing.
+    fn is_crowded(
+        &self,
+        state: &State,
+        tenant: TenantId,
+        webhooks: impl Iterator<Item = WebhookId>,
+        now: Timestamp,
+    ) -> bool {
+        let crowd = self.limits.crowd;
+        let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
+        if of_tenant <= crowd.of_webhook.min(crowd.of_tenant) {
+            return false;
+        }
+        let moving = webhooks
+            .filter_map(|webhook| state.webhooks.get(&webhook))
+            .filter(|lane| !lane.is_failing() && !lane.is_stalled(now));
+        let mut in_hand = 0;
+        for lane in moving {
+            if lane.in_hand > crowd.of_webhook {
+                return true;
+            }
+            in_hand += lane.in_hand;
+        }
+        in_hand > crowd.of_tenant
     }
 
     /// Attempts in flight.
@@ -608,6 +698,22 @@ impl WebhookLane {
     }
 }
 
+/// A publisher's turn. Dropping it lets the next one go.
+pub struct Turn {
+    lanes: Arc<Lanes>,
+    tenant: TenantId,
+    first: Option<OwnedMutexGuard<()>>,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.lanes.state.lock().expect(POISON);
+        state.tenants.entry(self.tenant).or_default().publishers -= 1;
+        drop(state);
+        drop(self.first.take());
+    }
+}
+
 /// The right to hold one delivery in hand. Dropping it gives the slot back.
 pub struct Slot {
     lanes: Arc<Lanes>,
@@ -694,7 +800,8 @@ mod tests {
     }
 
     const BOUNDS: Bounds = Bounds { in_all: 6, per_tenant: 4, per_webhook: 3 };
-    const SMALL: LaneLimits = LaneLimits { in_hand: BOUNDS, in_flight: BOUNDS, per_failing_webhook: 1 };
+    const SMALL: LaneLimits =
+        LaneLimits { in_hand: BOUNDS, in_flight: BOUNDS, per_failing_webhook: 1, crowd: Crowd::NEVER };
 
     fn lanes() -> (Arc<ManualClock>, Arc<Lanes>) {
         let clock = Arc::new(ManualClock::at(at(0)));
@@ -904,6 +1011,7 @@ mod tests {
         in_hand: Bounds { in_all: 100, per_tenant: 50, per_webhook: 40 },
         in_flight: Bounds { in_all: 100, per_tenant: 3, per_webhook: 2 },
         per_failing_webhook: 1,
+        crowd: Crowd { of_tenant: 6, of_webhook: 4 },
     };
 
     fn burst() -> (Arc<ManualClock>, Arc<Lanes>) {
@@ -912,9 +1020,7 @@ mod tests {
     }
 
     /// `None`: it waits.
-    fn poll_begin<'a>(
-        waiting: &mut std::pin::Pin<Box<impl Future<Output = Option<Sending>> + 'a>>,
-    ) -> Option<Option<Sending>> {
+    fn poll<T>(waiting: &mut std::pin::Pin<Box<impl Future<Output = T>>>) -> Option<T> {
         use std::task::{Context, Poll, Waker};
         match waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(begun) => Some(begun),
@@ -928,16 +1034,16 @@ mod tests {
         let slots: Vec<_> = (0..9).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         assert_eq!(slots.len(), 9);
         let mut begins: Vec<_> = slots.iter().map(|slot| Box::pin(slot.begin())).collect();
-        let mut sending: Vec<_> = begins.iter_mut().map(poll_begin).collect();
+        let mut sending: Vec<_> = begins.iter_mut().map(poll).collect();
         assert_eq!(sending.iter().filter(|begun| matches!(begun, Some(Some(_)))).count(), 2);
         assert_eq!((lanes.in_hand(), lanes.in_flight()), (9, 2));
         let other = reserve(&lanes, 1, 2).expect("another webhook has slots of its own");
-        let other = poll_begin(&mut Box::pin(other.begin())).flatten().expect("the tenant's third");
-        assert!(poll_begin(&mut begins[2]).is_none());
+        let other = poll(&mut Box::pin(other.begin())).flatten().expect("the tenant's third");
+        assert!(poll(&mut begins[2]).is_none());
         sending.remove(0);
-        let third = poll_begin(&mut begins[2]).flatten();
+        let third = poll(&mut begins[2]).flatten();
         assert!(third.is_some(), "its turn has come");
-        assert!(poll_begin(&mut begins[3]).is_none());
+        assert!(poll(&mut begins[3]).is_none());
         drop(other);
     }
 
@@ -945,12 +1051,11 @@ mod tests {
     fn what_waits_in_hand_for_too_long_goes_back() {
         let (clock, lanes) = burst();
         let slots: Vec<_> = (0..3).filter_map(|_| reserve(&lanes, 1, 1)).collect();
-        let _sending: Vec<_> =
-            slots[..2].iter().map(|slot| poll_begin(&mut Box::pin(slot.begin()))).collect();
+        let _sending: Vec<_> = slots[..2].iter().map(|slot| poll(&mut Box::pin(slot.begin()))).collect();
         let mut third = Box::pin(slots[2].begin());
-        assert!(poll_begin(&mut third).is_none());
+        assert!(poll(&mut third).is_none());
         clock.advance(limits::IN_HAND_WAIT_MAX);
-        assert!(matches!(poll_begin(&mut third), Some(None)));
+        assert!(matches!(poll(&mut third), Some(None)));
     }
 
     #[test]
@@ -959,18 +1064,15 @@ mod tests {
         let mut slots: Vec<_> = (0..12).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         let off = reserve(&lanes, 1, 2).expect("a slot");
         lanes.webhook_changed(tenant(1), webhook(2), WebhookChange::Disabled);
-        assert!(matches!(poll_begin(&mut Box::pin(off.begin())), Some(None)));
+        assert!(matches!(poll(&mut Box::pin(off.begin())), Some(None)));
         let test = lanes.reserve_test(tenant(1), webhook(2)).expect("a slot");
-        assert!(
-            matches!(poll_begin(&mut Box::pin(test.begin())), Some(Some(_))),
-            "a test goes out all the same"
-        );
+        assert!(matches!(poll(&mut Box::pin(test.begin())), Some(Some(_))), "a test goes out all the same");
         drop(test);
         let last = slots.split_off(limits::FAILING_AFTER as usize);
         slots.into_iter().for_each(fail);
-        let first = poll_begin(&mut Box::pin(last[0].begin())).flatten();
+        let first = poll(&mut Box::pin(last[0].begin())).flatten();
         assert!(first.is_some(), "a failing webhook is sent to");
-        assert!(matches!(poll_begin(&mut Box::pin(last[1].begin())), Some(None)), "but not flooded");
+        assert!(matches!(poll(&mut Box::pin(last[1].begin())), Some(None)), "but not flooded");
     }
 
     #[test]
@@ -979,6 +1081,67 @@ mod tests {
         let take = || lanes.reserve(tenant(1), webhook(1), Ahead::No);
         let slots: Vec<_> = (0..9).filter_map(|_| take()).collect();
         assert_eq!(slots.len(), 2);
+    }
+
+    #[test]
+    fn publishers_wait_in_turn_while_their_tenant_has_much_in_hand() {
+        let (clock, lanes) = burst();
+        let turn = |n| Box::pin(lanes.turn(tenant(n), (1..=3).map(webhook)));
+        let mut slots: Vec<_> = (0..4).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        assert!(matches!(poll(&mut turn(1)), Some(None)), "as much as one webhook may have");
+        slots.extend(reserve(&lanes, 1, 1));
+        let (mut first, mut second) = (turn(1), turn(1));
+        assert!(poll(&mut first).is_none() && poll(&mut second).is_none());
+        assert!(matches!(poll(&mut turn(2)), Some(None)), "another tenant does not wait");
+        succeed(slots.remove(0));
+        assert!(poll(&mut turn(1)).is_none(), "there is room, but others came before");
+        clock.advance(TURN_LOOK);
+        assert!(poll(&mut second).is_none());
+        let first = poll(&mut first).flatten().expect("the first's turn");
+        slots.extend(reserve(&lanes, 1, 1));
+        drop(first);
+        assert!(poll(&mut second).is_none(), "the first has taken the room");
+        succeed(slots.remove(0));
+        clock.advance(TURN_LOOK);
+        assert!(poll(&mut second).flatten().is_some());
+        drop(second);
+        assert!(matches!(poll(&mut turn(1)), Some(None)), "whoever stopped waiting stands in nobody's way");
+    }
+
+    #[test]
+    fn a_tenant_is_crowded_by_all_its_webhooks_together() {
+        let (_, lanes) = burst();
+        let _slots: Vec<_> = [1, 1, 1, 2, 2, 2, 3].map(|n| reserve(&lanes, 1, n)).into();
+        let of_all = Box::pin(lanes.turn(tenant(1), (1..=3).map(webhook)));
+        assert!(poll(&mut { of_all }).is_none());
+    }
+
+    #[test]
+    fn no_publisher_waits_for_long() {
+        let (clock, lanes) = burst();
+        let _slots: Vec<_> = (0..5).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        let turn = || Box::pin(lanes.turn(tenant(1), [webhook(1)].into_iter()));
+        let (mut first, mut second) = (turn(), turn());
+        assert!(poll(&mut first).is_none() && poll(&mut second).is_none());
+        clock.advance(limits::PUBLISH_WAIT_MAX);
+        assert!(poll(&mut second).is_some() && poll(&mut first).is_some());
+        drop((first, second));
+        assert!(
+            matches!(poll(&mut turn()), Some(None)),
+            "the receiver is slow: to wait again would gain nothing"
+        );
+    }
+
+    #[test]
+    fn nobody_waits_for_a_webhook_that_hangs_or_fails() {
+        let (clock, lanes) = burst();
+        let slots: Vec<_> = (0..12).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        let turn = || Box::pin(lanes.turn(tenant(1), [webhook(1)].into_iter()));
+        assert!(poll(&mut turn()).is_none());
+        clock.advance(STALLED_AFTER + Duration::from_millis(1));
+        assert!(matches!(poll(&mut turn()), Some(None)));
+        slots.into_iter().take(limits::FAILING_AFTER as usize).for_each(fail);
+        assert!(matches!(poll(&mut turn()), Some(None)));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::{DELIVERY_EXHAUSTED, WEBHOOK_DISABLED};
 use postrider_engine::outbound::ingest::Publication;
-use postrider_engine::outbound::lanes::{Bounds, LaneLimits};
+use postrider_engine::outbound::lanes::{Bounds, Crowd, LaneLimits};
 use postrider_engine::{Answered, EngineError};
 use postrider_store::EventOutcome;
 use postrider_testkit::receiver::{Answer, Gate, Receiver};
@@ -150,7 +150,8 @@ async fn the_same_id_with_the_same_content_is_one_event_and_with_other_content_a
 #[tokio::test]
 async fn a_burst_beyond_every_bound_waits_in_the_store_and_is_delivered_whole() {
     let bounds = Bounds { in_all: 4, per_tenant: 3, per_webhook: 2 };
-    let lanes = LaneLimits { in_hand: bounds, in_flight: bounds, per_failing_webhook: 1 };
+    let lanes =
+        LaneLimits { in_hand: bounds, in_flight: bounds, per_failing_webhook: 1, crowd: Crowd::NEVER };
     let house = House::open_with(lanes).await;
     let gate = Gate::closed();
     let receiver = Receiver::start().await;
