@@ -128,7 +128,7 @@ impl Engine {
     /// Prometheus' text.
     pub fn metrics(&self) -> String {
         let outbound = &self.0.outbound;
-        outbound.metrics.encode(outbound.lanes.in_flight(), self.egress().idle_sockets())
+        outbound.metrics.encode(self.in_hand(), outbound.lanes.in_flight(), self.egress().idle_sockets())
     }
 
     /// Accepts one event. Returns when it is durable.

@@ -22,6 +22,7 @@ pub struct Metrics {
     deliveries: Vec<Counter>,
     attempts: Vec<Counter>,
     attempt_seconds: Histogram,
+    in_hand: Gauge<i64, AtomicI64>,
     in_flight: Gauge<i64, AtomicI64>,
     idle_sockets: Gauge<i64, AtomicI64>,
 }
@@ -43,6 +44,12 @@ impl Default for Metrics {
         registry.register("attempts", "Attempts by class", by_class.clone());
         let attempt_seconds = Histogram::new(ATTEMPT_BUCKETS);
         registry.register("attempt_seconds", "Duration of attempts", attempt_seconds.clone());
+        let in_hand = Gauge::default();
+        registry.register(
+            "deliveries_in_hand",
+            "Deliveries claimed and held in memory: about to be sent, under way, or being written down",
+            in_hand.clone(),
+        );
         let in_flight = Gauge::default();
         registry.register("attempts_in_flight", "Attempts under way", in_flight.clone());
         let idle_sockets = Gauge::default();
@@ -60,6 +67,7 @@ impl Default for Metrics {
             events_accepted,
             deliveries_accepted,
             attempt_seconds,
+            in_hand,
             in_flight,
             idle_sockets,
         }
@@ -82,7 +90,8 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads.
-    pub fn encode(&self, in_flight: usize, idle_sockets: usize) -> String {
+    pub fn encode(&self, in_hand: usize, in_flight: usize, idle_sockets: usize) -> String {
+        self.in_hand.set(in_hand as i64);
         self.in_flight.set(in_flight as i64);
         self.idle_sockets.set(idle_sockets as i64);
         let mut text = String::new();
