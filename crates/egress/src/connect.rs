@@ -1,18 +1,13 @@
-//! From a target to a connection: resolve, vet, dial the vetted address, TLS, HTTP/1.1. Used by `send` only.
+//! From a target to a connection: resolve, vet, dial the vetted address, TLS; and the connection. Used by `send` only.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::coop::unconstrained;
@@ -29,10 +24,12 @@ use crate::{Budgets, Failure, FailureClass, Timing};
 /// Of an answer this many addresses are tried. Each gets its share of what is left of the connect budget.
 const ADDRESSES_TRIED_MAX: usize = 6;
 
-/// What hyper's buffers need at least.
-const BUFFER_BYTES_MIN: usize = 8192;
-/// hyper's own bound on headers, for which it needs no allocation.
-const HEADERS_MAX_UNALLOCATED: usize = 100;
+/// What an idle socket keeps of its buffers: enough for most requests and answers.
+const BUFFER_KEPT_BYTES: usize = 8 * 1024;
+/// What is read first. Most answers fit.
+const READ_BYTES_MIN: usize = 2 * 1024;
+/// A body is read in steps of at most this.
+const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// Makes connections.
 #[derive(Debug)]
@@ -40,57 +37,43 @@ pub(crate) struct Connector {
     policy: Policy,
     resolver: Arc<dyn Resolve>,
     tls: TlsConnectorDebug,
-    http: Builder,
     dns: Duration,
     connect: Duration,
     tls_budget: Duration,
 }
 
-/// An HTTP/1.1 connection with everything that belongs to it. Nobody polls it but its owner: dropping it closes the socket.
+/// A connection with everything that belongs to it. Nobody polls it but its owner: dropping it closes the socket.
 pub(crate) struct Socket {
-    pub(crate) sender: SendRequest<Full<Bytes>>,
-    driver: Connection<TokioIo<Stream>, Full<Bytes>>,
-    driven: Driven,
-    pub(crate) traffic: Arc<Traffic>,
+    stream: Stream,
+    /// The request on its way.
+    pub(crate) outbound: Vec<u8>,
+    pub(crate) inbound: Inbound,
     /// Set anew for every request. Moving a timer to a later time takes no lock; making one does, and dropping it.
     pub(crate) timer: Pin<Box<Sleep>>,
-    /// For the request on its way; kept for its memory only.
-    pub(crate) scratch: Vec<u8>,
     pub(crate) peer: SocketAddr,
     pub(crate) dialled: Instant,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Driven {
-    Open,
-    /// The connection is closed. Nothing more comes of it.
-    Ended,
+/// What was read and not yet used.
+#[derive(Default)]
+pub(crate) struct Inbound {
+    /// All of it initialised; what was read lies between `start` and `end`.
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// The last read filled it: there may be more.
+    was_full: bool,
 }
 
-/// Bytes that the network took and gave, below TLS: zero more of them written is the proof that a request was not begun.
-///
-/// Shared between the stream, which is inside the connection, and its user; both are in one task, so nothing is ordered by it.
-#[derive(Debug)]
-pub(crate) struct Traffic {
-    written: AtomicU64,
-    read: AtomicU64,
-    /// Reading fails once `read` has come this far.
-    read_limit: AtomicU64,
-}
-
-/// The error of a read beyond [`Traffic::limit_reading`].
-#[derive(Debug, thiserror::Error)]
-#[error("the peer sent more than was to be read")]
-pub(crate) struct ReadLimit;
-
-pub(crate) enum Stream {
+enum Stream {
     Plain(Counted),
     Tls(Box<TlsStream<Counted>>),
 }
 
-pub(crate) struct Counted {
+/// Bytes that the network took, below TLS: zero more of them is the proof that a request was not begun.
+struct Counted {
     tcp: TcpStream,
-    traffic: Arc<Traffic>,
+    written: u64,
 }
 
 /// `TlsConnector` without its roots in debug output.
@@ -109,18 +92,10 @@ impl Connector {
         tls: Arc<rustls::ClientConfig>,
         budgets: &Budgets,
     ) -> Self {
-        let mut http = Builder::new();
-        http.title_case_headers(true)
-            .max_header_size(budgets.response_head_bytes)
-            .max_buf_size(budgets.response_head_bytes.max(BUFFER_BYTES_MIN));
-        if budgets.response_headers_max != HEADERS_MAX_UNALLOCATED {
-            http.max_headers(budgets.response_headers_max);
-        }
         Self {
             policy,
             resolver,
             tls: TlsConnectorDebug(TlsConnector::from(tls)),
-            http,
             dns: budgets.dns,
             connect: budgets.connect,
             tls_budget: budgets.tls,
@@ -150,8 +125,7 @@ impl Connector {
         timing.connect_us = micros(connected_at - resolved_at);
         let (tcp, peer) = connected?;
 
-        let traffic = Arc::new(Traffic::default());
-        let counted = Counted { tcp, traffic: Arc::clone(&traffic) };
+        let counted = Counted { tcp, written: 0 };
         let stream = if target.is_https() {
             let secured = self.secure(target, counted, deadline).await;
             timing.tls_us = micros(connected_at.elapsed());
@@ -159,18 +133,11 @@ impl Connector {
         } else {
             Stream::Plain(counted)
         };
-        let (sender, driver) = self
-            .http
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|_| explain::failure(FailureClass::Protocol, "The connection could not be used."))?;
         Ok(Box::new(Socket {
-            sender,
-            driver,
-            driven: Driven::Open,
-            traffic,
+            stream,
+            outbound: Vec::new(),
+            inbound: Inbound::default(),
             timer: Box::pin(sleep_until(deadline)),
-            scratch: Vec::new(),
             peer,
             dialled: connected_at,
         }))
@@ -272,12 +239,49 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 }
 
 impl Socket {
-    /// Lets the connection do what it can: write, read, notice its end.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Driven {
-        if self.driven == Driven::Open && Pin::new(&mut self.driver).poll(cx).is_ready() {
-            self.driven = Driven::Ended;
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, bytes)
+    }
+
+    /// Writes of `outbound` what comes after `at`.
+    pub(crate) fn poll_write_outbound(&mut self, cx: &mut Context<'_>, at: usize) -> Poll<io::Result<usize>> {
+        self.stream.poll_write(cx, &self.outbound[at..])
+    }
+
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            // Nothing is buffered.
+            Stream::Plain(_) => Poll::Ready(Ok(())),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
-        self.driven
+    }
+
+    /// Bytes that the network took, since the dial.
+    pub(crate) fn written(&self) -> u64 {
+        match &self.stream {
+            Stream::Plain(counted) => counted.written,
+            Stream::Tls(stream) => stream.get_ref().0.written,
+        }
+    }
+
+    /// Reads what is there into `inbound`; zero bytes are the end. `room`: as far as the buffer may grow.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        let spare = self.inbound.spare(room);
+        let wanted = spare.len();
+        let mut buf = ReadBuf::new(spare);
+        ready!(match &mut self.stream {
+            Stream::Plain(counted) => Pin::new(&mut counted.tcp).poll_read(cx, &mut buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buf),
+        })?;
+        let bytes = buf.filled().len();
+        self.inbound.end += bytes;
+        self.inbound.was_full = bytes == wanted;
+        Poll::Ready(Ok(bytes))
+    }
+
+    /// As much of a body as is read at once.
+    pub(crate) fn poll_read_body(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.poll_read(cx, READ_BYTES_MAX)
     }
 
     /// Outside the task's budget: a peer that floods us would use that up, and the timer would never be asked.
@@ -285,43 +289,76 @@ impl Socket {
         pin!(unconstrained(self.timer.as_mut())).poll(cx)
     }
 
-    /// After a response: whether the connection is open and asks for the next request. It asks after it has seen that nothing
-    /// follows the response, so one that asks already need not be driven.
-    pub(crate) fn is_idle(&mut self) -> bool {
-        self.driven == Driven::Open && (self.sender.is_ready() || self.is_quiet())
-    }
-
-    /// Whether an idle connection is still open and nothing came that nobody asked for. Nobody is woken by what comes later: the
-    /// next user drives it again.
-    pub(crate) fn is_quiet(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop())) == Driven::Open && self.sender.is_ready()
-    }
-}
-
-impl Traffic {
-    pub(crate) fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    /// Lets `bytes` more be read, or at most one buffer more than that. It holds within a single poll, in which a flooding peer
-    /// could otherwise keep the connection's loop busy for as long as its socket has data.
-    pub(crate) fn limit_reading(&self, bytes: u64) {
-        self.read_limit.store(self.read.load(Ordering::Relaxed).saturating_add(bytes), Ordering::Relaxed);
-    }
-}
-
-impl Default for Traffic {
-    fn default() -> Self {
-        Self { written: AtomicU64::new(0), read: AtomicU64::new(0), read_limit: AtomicU64::new(u64::MAX) }
-    }
-}
-
-impl Counted {
-    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes)) = result {
-            self.traffic.written.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// What the peer did while nobody asked it for anything. Nobody is woken by what comes later: the next user looks again.
+    pub(crate) fn unasked(&mut self) -> Unasked {
+        if !self.inbound.bytes().is_empty() {
+            return Unasked::Data;
         }
-        result
+        // Outside the task's budget, without which every socket would seem quiet.
+        let read = poll_fn(|cx| self.poll_read(cx, READ_BYTES_MIN));
+        match pin!(unconstrained(read)).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => Unasked::Nothing,
+            Poll::Ready(Ok(0)) => Unasked::End,
+            Poll::Ready(Ok(_)) => Unasked::Data,
+            Poll::Ready(Err(error)) => Unasked::Error(error),
+        }
+    }
+
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        matches!(self.unasked(), Unasked::Nothing)
+    }
+
+    /// Before it waits among the idle ones.
+    pub(crate) fn give_up_memory(&mut self) {
+        self.outbound.clear();
+        self.outbound.shrink_to(BUFFER_KEPT_BYTES);
+        if self.inbound.buffer.len() > BUFFER_KEPT_BYTES {
+            self.inbound = Inbound::default();
+        }
+    }
+}
+
+pub(crate) enum Unasked {
+    Nothing,
+    Data,
+    End,
+    Error(io::Error),
+}
+
+impl Inbound {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// The first `count` bytes are used.
+    pub(crate) fn used(&mut self, count: usize) {
+        self.start += count;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Where to read to. Never empty: whoever lets the buffer be full up to `room` has to use some of it first.
+    fn spare(&mut self, room: usize) -> &mut [u8] {
+        if self.start > 0 && self.end == self.buffer.len() {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        let length = self.buffer.len();
+        if self.end == length || (self.was_full && length < room) {
+            let grown = (length * 4).clamp(READ_BYTES_MIN, room.max(READ_BYTES_MIN));
+            self.buffer.resize(grown.max(length + 1), 0);
+        }
+        &mut self.buffer[self.end..]
+    }
+}
+
+impl Stream {
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        }
     }
 }
 
@@ -331,22 +368,15 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let read = self.traffic.read.load(Ordering::Relaxed);
-        if read >= self.traffic.read_limit.load(Ordering::Relaxed) {
-            return Poll::Ready(Err(io::Error::other(ReadLimit)));
-        }
-        let before = buf.filled().len();
-        let result = Pin::new(&mut self.tcp).poll_read(cx, buf);
-        let bytes = buf.filled().len() - before;
-        self.traffic.read.store(read + bytes as u64, Ordering::Relaxed);
-        result
+        Pin::new(&mut self.tcp).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Counted {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
-        self.wrote(result)
+        let bytes = ready!(Pin::new(&mut self.tcp).poll_write(cx, buf))?;
+        self.written += bytes as u64;
+        Poll::Ready(Ok(bytes))
     }
 
     fn poll_write_vectored(
@@ -354,8 +384,9 @@ impl AsyncWrite for Counted {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
-        self.wrote(result)
+        let bytes = ready!(Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs))?;
+        self.written += bytes as u64;
+        Poll::Ready(Ok(bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -368,55 +399,5 @@ impl AsyncWrite for Counted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
     }
 }

@@ -2,12 +2,11 @@
 //!
 //! The sentences are for tenants: they name what the tenant wrote and what the receiver did, and nothing of our network.
 
-use std::error::Error;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
-use crate::connect::ReadLimit;
+use crate::http1::HeadError;
 use crate::policy::Blocked;
 use crate::target::Target;
 use crate::{Failure, FailureClass, ResolveError};
@@ -103,12 +102,7 @@ fn tls_sentence(host: &str, error: &rustls::Error) -> String {
     }
 }
 
-/// A request that got no response. Whether bytes of it went out is for the caller to add; the same holds for the next two.
-pub(crate) fn no_response(target: &Target, error: &hyper::Error) -> Failure {
-    let (class, detail) = classify_hyper(target, error);
-    failure(class, detail)
-}
-
+/// A request that got no response. Whether bytes of it went out is for the caller to add; the same holds for the others here.
 pub(crate) fn closed() -> Failure {
     failure(FailureClass::Reset, "The endpoint closed the connection before it answered.")
 }
@@ -117,52 +111,32 @@ pub(crate) fn timed_out() -> Failure {
     failure(FailureClass::Timeout, "The endpoint did not answer in time.")
 }
 
-fn classify_hyper(target: &Target, error: &hyper::Error) -> (FailureClass, String) {
-    if error.is_parse() {
-        return (FailureClass::Protocol, parse_sentence(error).to_owned());
+/// The connection failed while it was written to or read from.
+pub(crate) fn broken(target: &Target, error: &io::Error) -> Failure {
+    match tls_error(error) {
+        Some(tls) => failure(FailureClass::Tls, tls_sentence(target.host_text(), tls)),
+        None => failure(FailureClass::Reset, "The endpoint broke the connection before it answered."),
     }
-    if let Some(io) = find::<io::Error>(error) {
-        if io.get_ref().is_some_and(|inner| inner.is::<ReadLimit>()) {
-            let detail = "The endpoint sends interim responses (1xx) without an end.";
-            return (FailureClass::Protocol, detail.to_owned());
-        }
-        return match tls_error(io) {
-            Some(tls) => (FailureClass::Tls, tls_sentence(target.host_text(), tls)),
-            None => (FailureClass::Reset, "The endpoint broke the connection before it answered.".to_owned()),
-        };
-    }
-    // A connection that failed before it took the request says so, with the reason beneath. Of hyper's own errors one is the end
-    // of the stream; what remains is bytes that nobody had asked for.
-    let reason = error.source().and_then(|reason| reason.downcast_ref::<hyper::Error>());
-    if error.is_canceled() && reason.is_some_and(|reason| !reason.is_incomplete_message()) {
-        return (FailureClass::Protocol, "The endpoint sent data before it was asked.".to_owned());
-    }
-    (FailureClass::Reset, "The endpoint closed the connection before it answered.".to_owned())
 }
 
-fn parse_sentence(error: &hyper::Error) -> &'static str {
-    if error.is_parse_too_large() {
-        "The endpoint's response has more or larger headers than are accepted."
-    } else if error.is_parse_status() {
-        "The endpoint's response has no valid status."
-    } else if error.is_parse_version_h2() {
-        "The endpoint answered in HTTP/2, which was not offered."
-    } else {
-        "The endpoint's response is not valid HTTP/1.1."
-    }
+pub(crate) fn unasked() -> Failure {
+    failure(FailureClass::Protocol, "The endpoint sent data before it was asked.")
+}
+
+pub(crate) fn endless_interim() -> Failure {
+    failure(FailureClass::Protocol, "The endpoint sends interim responses (1xx) without an end.")
+}
+
+pub(crate) fn bad_head(error: HeadError) -> Failure {
+    let detail = match error {
+        HeadError::TooLarge => "The endpoint's response has more or larger headers than are accepted.",
+        HeadError::Status => "The endpoint's response has no valid status.",
+        HeadError::Http2 => "The endpoint answered in HTTP/2, which was not offered.",
+        HeadError::Invalid => "The endpoint's response is not valid HTTP/1.1.",
+    };
+    failure(FailureClass::Protocol, detail)
 }
 
 fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref::<rustls::Error>()
-}
-
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref::<E>() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }

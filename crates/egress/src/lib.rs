@@ -10,6 +10,7 @@ mod connect;
 mod exchange;
 mod explain;
 mod headers;
+mod http1;
 mod policy;
 mod pool;
 mod resolve;

@@ -3,27 +3,27 @@
 //! The connection is driven from here, inside the caller's future. There is no task per connection: an attempt that is dropped
 //! takes its socket along, and an idle socket costs nothing but memory.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, RETRY_AFTER, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
-use http_body::Body;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::Method;
 use tokio::time::Instant;
 
-use crate::connect::{Connector, Driven, Socket, micros};
+use crate::connect::{Connector, Socket, Unasked, micros};
+use crate::http1::{self, BodyReader, Framing, Head, HeadError, Parsed, Step};
 use crate::pool::{Pool, PoolKey};
 use crate::{
-    BodyEnd, Budgets, Exchange, Failure, FailureClass, HEAD_KEPT_BYTES, ReadBody, Request, Response, Target,
-    Timing, explain,
+    BodyEnd, Budgets, Exchange, Failure, FailureClass, ReadBody, Request, Response, Target, Timing, explain,
 };
 
-type Message = http::Request<Full<Bytes>>;
+/// A body up to this goes out in one piece with its head; to copy it costs less than a second write.
+const COPIED_BODY_BYTES_MAX: usize = 8 * 1024;
+/// A head that comes in more reads than this is only looked at again once it may be whole: to parse it anew for every byte
+/// would take the square of its length.
+const EAGER_PARSES: u32 = 64;
 
 /// Makes one attempt. At most one request goes out: another socket is only used after one that took no byte of it.
 pub(crate) async fn send(
@@ -36,27 +36,34 @@ pub(crate) async fn send(
     let Request { method, target, headers, body, timeout, partition, reuse, body_rule } = request;
     let deadline = began + timeout;
     let key = PoolKey { partition, origin: target.origin().clone() };
-    let mut headers = with_framing(headers, &method, &target, &body);
-    let mut attempt = Attempt { budgets, target: &target, body_rule, deadline, timing: Timing::default() };
+    let write = |out: &mut Vec<u8>| {
+        out.clear();
+        http1::write_head(out, &method, target.path(), target.host_header(), &headers, body.len());
+        if body.len() <= COPIED_BODY_BYTES_MAX {
+            out.extend_from_slice(&body);
+        }
+    };
+    let rest = if body.len() <= COPIED_BODY_BYTES_MAX { Bytes::new() } else { body.clone() };
+    let timing = Timing::default();
+    let mut attempt =
+        Attempt { budgets, target: &target, method: &method, rest, body_rule, deadline, timing };
 
     let mut redialled = false;
     if let Some(mut socket) = pool.take(&key, reuse, began) {
-        remember(&headers, &mut socket.scratch);
-        let message = message(&method, &target, headers, &body);
-        let result = attempt.request(&mut socket, message, began).await;
+        write(&mut socket.outbound);
+        let result = attempt.request(&mut socket, began).await;
         if !result.as_ref().is_err_and(Failure::is_dead_socket) {
             let exchange = attempt.conclude(pool, key, socket, result, began);
             return Exchange { reused: true, ..exchange };
         }
-        headers = remembered(&socket.scratch);
         redialled = true;
     }
     // Boxed, so that the future of the usual attempt, which needs none of it, stays small.
     let opened = Box::pin(connector.open(&target, deadline, &mut attempt.timing)).await;
     let exchange = match opened {
         Ok(mut socket) => {
-            let message = message(&method, &target, headers, &body);
-            let result = attempt.request(&mut socket, message, Instant::now()).await;
+            write(&mut socket.outbound);
+            let result = attempt.request(&mut socket, Instant::now()).await;
             attempt.conclude(pool, key, socket, result, began)
         }
         Err(failure) => attempt.exchange(Err(failure), None, began, Instant::now()),
@@ -68,6 +75,9 @@ pub(crate) async fn send(
 struct Attempt<'a> {
     budgets: &'a Budgets,
     target: &'a Target,
+    method: &'a Method,
+    /// Of the request: what comes after the socket's `outbound`.
+    rest: Bytes,
     body_rule: ReadBody,
     deadline: Instant,
     timing: Timing,
@@ -76,51 +86,54 @@ struct Attempt<'a> {
 struct Answer {
     response: Response,
     ended: Instant,
-    /// As far as the response says: it was read to its end, and its framing leaves no doubt where that is.
+    /// As far as the exchange says: the request is out, the response was read to its end, and its framing leaves no doubt where
+    /// that is.
     keeps_socket: bool,
 }
 
+/// How far a request is written.
+#[derive(Default)]
+struct Written {
+    bytes: usize,
+    done: bool,
+}
+
 impl Attempt<'_> {
-    async fn request(
-        &mut self,
-        socket: &mut Socket,
-        message: Message,
-        began: Instant,
-    ) -> Result<Answer, Failure> {
-        let written_before = socket.traffic.written();
-        let head = self.head(socket, message).await;
+    async fn request(&mut self, socket: &mut Socket, began: Instant) -> Result<Answer, Failure> {
+        match socket.unasked() {
+            Unasked::Nothing => {}
+            Unasked::Data => return Err(explain::unasked()),
+            Unasked::End => return Err(explain::closed()),
+            Unasked::Error(error) => return Err(explain::broken(self.target, &error)),
+        }
+        let written_before = socket.written();
+        let mut written = Written::default();
+        let head = self.head(socket, &mut written).await;
         let head_at = Instant::now();
         self.timing.wait_us = micros(head_at - began);
         let head = match head {
             Ok(head) => head,
             Err(failure) => {
-                let bytes_sent = socket.traffic.written() > written_before;
+                let bytes_sent = socket.written() > written_before;
                 return Err(Failure { bytes_sent, ..failure });
             }
         };
-        let status = head.status().as_u16();
+        let Head { status, text, retry_after, framing, keeps_socket } = head;
         if !(200..=599).contains(&status) {
             let detail =
                 format!("The endpoint answered with status {status}, which is no answer to a request.");
             return Err(Failure { class: FailureClass::Protocol, detail, bytes_sent: true });
         }
-        let clear_framing = head.version() == Version::HTTP_11
-            && !(head.headers().contains_key(TRANSFER_ENCODING)
-                && head.headers().contains_key(CONTENT_LENGTH));
-        let (parts, body) = head.into_parts();
-        let read = self.body(socket, body, head_at).await;
+        let read = self.body(socket, &mut written, framing, head_at).await;
         let ended = Instant::now();
         self.timing.body_us = micros(ended - head_at);
         Ok(Answer {
             ended,
-            keeps_socket: clear_framing && read.end == BodyEnd::Complete,
+            keeps_socket: keeps_socket && written.done && read.end == BodyEnd::Complete,
             response: Response {
                 status,
-                head: head_text(&parts.headers),
-                retry_after: parts
-                    .headers
-                    .get(RETRY_AFTER)
-                    .map(|value| Bytes::copy_from_slice(value.as_bytes())),
+                head: text,
+                retry_after,
                 body: Bytes::from(read.kept),
                 body_bytes: read.bytes,
                 body_end: read.end,
@@ -128,25 +141,56 @@ impl Attempt<'_> {
         })
     }
 
-    /// Drives the connection until the response's head is there.
-    async fn head(
-        &mut self,
+    /// Writes what the network takes of the request.
+    fn poll_write(
+        &self,
         socket: &mut Socket,
-        message: Message,
-    ) -> Result<http::Response<Incoming>, Failure> {
-        let target = self.target;
-        // Interim responses (1xx) are skipped below us, one by one, and have no end of their own. Twice, since the beginning of
-        // the body comes along with the head, at most a buffer of it.
-        socket.traffic.limit_reading(2 * self.budgets.response_head_bytes as u64);
-        socket.timer.as_mut().reset(self.deadline);
-        let mut response = pin!(socket.sender.send_request(message));
-        poll_fn(move |cx| {
-            let driven = socket.drive(cx);
-            if let Poll::Ready(result) = response.as_mut().poll(cx) {
-                return Poll::Ready(result.map_err(|error| explain::no_response(target, &error)));
+        cx: &mut Context<'_>,
+        written: &mut Written,
+    ) -> Poll<io::Result<()>> {
+        while !written.done {
+            let head = socket.outbound.len();
+            let bytes = if written.bytes < head {
+                ready!(socket.poll_write_outbound(cx, written.bytes))?
+            } else if written.bytes < head + self.rest.len() {
+                ready!(socket.poll_write(cx, &self.rest[written.bytes - head..]))?
+            } else {
+                ready!(socket.poll_flush(cx))?;
+                written.done = true;
+                return Poll::Ready(Ok(()));
+            };
+            if bytes == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            if driven == Driven::Ended {
-                return Poll::Ready(Err(explain::closed()));
+            written.bytes += bytes;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes the request and reads until the response's head is there, which may be before all is written.
+    async fn head(&mut self, socket: &mut Socket, written: &mut Written) -> Result<Head, Failure> {
+        socket.timer.as_mut().reset(self.deadline);
+        let mut parser =
+            HeadParser { method: self.method, budgets: self.budgets, seen: 0, parses: 0, interim: 0 };
+        poll_fn(|cx| {
+            // A peer that takes no more may have answered before: its words count, if there are any.
+            let unwritten = match self.poll_write(socket, cx, written) {
+                Poll::Ready(Err(error)) => Some(error),
+                Poll::Ready(Ok(())) | Poll::Pending => None,
+            };
+            while let Poll::Ready(read) = socket.poll_read(cx, self.budgets.response_head_bytes) {
+                match (read, &unwritten) {
+                    (Ok(0), None) => return Poll::Ready(Err(explain::closed())),
+                    (Ok(0), Some(error)) => return Poll::Ready(Err(explain::broken(self.target, error))),
+                    (Err(error), _) => return Poll::Ready(Err(explain::broken(self.target, &error))),
+                    (Ok(_), _) => {}
+                }
+                if let Some(head) = parser.next(socket).transpose() {
+                    return Poll::Ready(head);
+                }
+            }
+            if let Some(error) = unwritten {
+                return Poll::Ready(Err(explain::broken(self.target, &error)));
             }
             socket.poll_timer(cx).map(|()| Err(explain::timed_out()))
         })
@@ -154,35 +198,46 @@ impl Attempt<'_> {
     }
 
     /// Reads what the rule and the budgets allow. How it ended is part of the answer, never a failure.
-    async fn body(&mut self, socket: &mut Socket, mut body: Incoming, head_at: Instant) -> ReadSoFar {
-        // The body is pulled out of the connection piece by piece: what is not asked for is not read.
-        socket.traffic.limit_reading(u64::MAX);
+    async fn body(
+        &mut self,
+        socket: &mut Socket,
+        written: &mut Written,
+        framing: Framing,
+        head_at: Instant,
+    ) -> ReadSoFar {
         let mut read = ReadSoFar { kept: Vec::new(), bytes: 0, pieces: 0, end: BodyEnd::Complete };
+        let mut reader = BodyReader::new(framing);
         let until = match self.body_rule {
             ReadBody::ForLog { at_most } => self.deadline.min(head_at + at_most),
             ReadBody::ToTheEnd => self.deadline,
         };
-        let budgets = self.budgets;
         let mut timer_is_set = until == self.deadline;
         read.end = poll_fn(|cx| {
             loop {
-                let mut next = Pin::new(&mut body).poll_frame(cx);
-                let mut driven = Driven::Open;
-                if next.is_pending() {
-                    driven = socket.drive(cx);
-                    next = Pin::new(&mut body).poll_frame(cx);
+                let Ok((step, taken)) = reader.step(socket.inbound.bytes()) else {
+                    return Poll::Ready(BodyEnd::Broken);
+                };
+                let step = match step {
+                    Step::Data(data) => read.add(data, self.budgets).map(|()| Step::Data(&[])),
+                    Step::More => Ok(Step::More),
+                    Step::End => Ok(Step::End),
+                };
+                socket.inbound.used(taken);
+                match step {
+                    Err(TooMuch) => return Poll::Ready(BodyEnd::Capped),
+                    Ok(Step::Data(_)) => continue,
+                    Ok(Step::End) => return Poll::Ready(BodyEnd::Complete),
+                    Ok(Step::More) => {}
                 }
-                match next {
-                    Poll::Ready(Some(Ok(frame))) => {
-                        if let Some(data) = frame.data_ref()
-                            && read.add(data, budgets) == Room::None
-                        {
-                            return Poll::Ready(BodyEnd::Capped);
-                        }
+                // A peer may want the rest of the request before it gives the rest of its answer. If it cannot be written,
+                // it stays undone, and the socket is not kept.
+                let _ = self.poll_write(socket, cx, written);
+                match socket.poll_read_body(cx) {
+                    Poll::Ready(Ok(0)) if reader.ends_with_connection() => {
+                        return Poll::Ready(BodyEnd::Complete);
                     }
-                    Poll::Ready(Some(Err(_))) => return Poll::Ready(BodyEnd::Broken),
-                    Poll::Ready(None) => return Poll::Ready(BodyEnd::Complete),
-                    Poll::Pending if driven == Driven::Ended => return Poll::Ready(BodyEnd::Broken),
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(BodyEnd::Broken),
+                    Poll::Ready(Ok(_)) => {}
                     Poll::Pending => break,
                 }
             }
@@ -207,7 +262,8 @@ impl Attempt<'_> {
         let peer = Some(socket.peer);
         match result {
             Ok(answer) => {
-                if answer.keeps_socket && socket.is_idle() {
+                if answer.keeps_socket && socket.is_quiet() {
+                    socket.give_up_memory();
                     pool.put(key, socket, answer.ended);
                 }
                 self.exchange(Ok(answer.response), peer, began, answer.ended)
@@ -228,6 +284,67 @@ impl Attempt<'_> {
     }
 }
 
+/// Finds the final response's head in what was read.
+struct HeadParser<'a> {
+    method: &'a Method,
+    budgets: &'a Budgets,
+    /// Of the unused bytes: how many were looked at.
+    seen: usize,
+    parses: u32,
+    /// Bytes of interim responses so far.
+    interim: usize,
+}
+
+impl HeadParser<'_> {
+    /// `None`: more has to be read, for which there is room.
+    fn next(&mut self, socket: &mut Socket) -> Result<Option<Head>, Failure> {
+        loop {
+            let bytes = socket.inbound.bytes();
+            let may_be_whole = self.parses < EAGER_PARSES || ends_a_head(bytes, self.seen);
+            self.seen = bytes.len();
+            self.parses += 1;
+            let parsed = if may_be_whole {
+                http1::parse_head(bytes, self.method, self.budgets.response_headers_max)
+                    .map_err(explain::bad_head)?
+            } else {
+                Parsed::Partial
+            };
+            match parsed {
+                Parsed::Final(head, length) => {
+                    socket.inbound.used(length);
+                    return Ok(Some(head));
+                }
+                Parsed::Interim(length) => {
+                    socket.inbound.used(length);
+                    self.seen = 0;
+                    self.interim += length;
+                    if self.interim > self.budgets.response_head_bytes {
+                        return Err(explain::endless_interim());
+                    }
+                }
+                Parsed::Partial if bytes.len() >= self.budgets.response_head_bytes => {
+                    return Err(explain::bad_head(HeadError::TooLarge));
+                }
+                Parsed::Partial => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Whether an empty line ends after `seen`.
+fn ends_a_head(bytes: &[u8], seen: usize) -> bool {
+    let mut after_line = false;
+    for byte in &bytes[seen.saturating_sub(2)..] {
+        match byte {
+            b'\n' if after_line => return true,
+            b'\n' => after_line = true,
+            b'\r' => {}
+            _ => after_line = false,
+        }
+    }
+    false
+}
+
 /// Of a chunked body. 8,192 of them take some 3 ms however small they are; 256 KiB in single bytes would take 100 ms.
 const PIECES_MAX: u32 = 8192;
 
@@ -238,14 +355,11 @@ struct ReadSoFar {
     end: BodyEnd,
 }
 
-#[derive(PartialEq)]
-enum Room {
-    Left,
-    None,
-}
+/// What may be read of a body was read.
+struct TooMuch;
 
 impl ReadSoFar {
-    fn add(&mut self, data: &[u8], budgets: &Budgets) -> Room {
+    fn add(&mut self, data: &[u8], budgets: &Budgets) -> Result<(), TooMuch> {
         let kept = data.len().min(budgets.response_kept_bytes.saturating_sub(self.kept.len()));
         // Copied: a slice would hold the connection's whole read buffer for as long as the excerpt lives. Exactly, since most
         // bodies come in one piece.
@@ -254,86 +368,6 @@ impl ReadSoFar {
         self.bytes += data.len() as u64;
         self.pieces += 1;
         let too_much = self.bytes > budgets.response_read_bytes as u64 || self.pieces > PIECES_MAX;
-        if too_much { Room::None } else { Room::Left }
-    }
-}
-
-/// The caller's headers, `Host`, and a length for an empty body too (RFC 9110 §8.6); hyper adds the length of any other.
-fn with_framing(mut headers: HeaderMap, method: &Method, target: &Target, body: &Bytes) -> HeaderMap {
-    headers.remove(TRANSFER_ENCODING);
-    headers.insert(HOST, target.host_header().clone());
-    if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    } else {
-        headers.remove(CONTENT_LENGTH);
-    }
-    headers
-}
-
-fn message(method: &Method, target: &Target, headers: HeaderMap, body: &Bytes) -> Message {
-    let mut message = Message::new(Full::new(body.clone()));
-    *message.method_mut() = method.clone();
-    *message.uri_mut() = target.uri().clone();
-    *message.headers_mut() = headers;
-    message
-}
-
-fn head_text(headers: &HeaderMap) -> Bytes {
-    let length = headers.iter().map(|(name, value)| line_length(name, value)).sum::<usize>();
-    let mut text = Vec::with_capacity(length.min(HEAD_KEPT_BYTES));
-    for (name, value) in headers {
-        if text.len() + line_length(name, value) > HEAD_KEPT_BYTES {
-            break;
-        }
-        write_line(&mut text, name, value);
-    }
-    Bytes::from(text)
-}
-
-fn line_length(name: &HeaderName, value: &HeaderValue) -> usize {
-    name.as_str().len() + ": ".len() + value.len() + "\n".len()
-}
-
-fn write_line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    text.extend_from_slice(name.as_str().as_bytes());
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(value.as_bytes());
-    text.push(b'\n');
-}
-
-/// Writes the headers of a request into its socket's scratch buffer. A copy of the map would cost an allocation per header, and
-/// only a socket that turns out dead has a use for it.
-fn remember(headers: &HeaderMap, scratch: &mut Vec<u8>) {
-    scratch.clear();
-    for (name, value) in headers {
-        write_line(scratch, name, value);
-    }
-}
-
-fn remembered(scratch: &[u8]) -> HeaderMap {
-    scratch.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(parse_line).collect()
-}
-
-fn parse_line(line: &[u8]) -> (HeaderName, HeaderValue) {
-    let colon = line.iter().position(|byte| *byte == b':').expect("because a colon was written");
-    let name = HeaderName::from_bytes(&line[..colon]).expect("because it was a name");
-    let value = HeaderValue::from_bytes(&line[colon + 2..]).expect("because it was a value");
-    (name, value)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_survive_being_remembered() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("x-a", "1"), ("x-a", ""), ("x-colon", "a: b:c"), ("x-space", " ")] {
-            headers.append(name, HeaderValue::from_static(value));
-        }
-        headers.append("x-raw", HeaderValue::from_bytes(b"\xff\t\x80").expect("obs-text"));
-        let mut scratch = b"of the request before".to_vec();
-        remember(&headers, &mut scratch);
-        assert_eq!(remembered(&scratch), headers);
+        if too_much { Err(TooMuch) } else { Ok(()) }
     }
 }

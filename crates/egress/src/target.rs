@@ -29,7 +29,7 @@ struct Parts {
     host_text: String,
     port: u16,
     /// Path and query, as the request line has it.
-    uri: Uri,
+    path: String,
     host_header: HeaderValue,
     server_name: ServerName<'static>,
     /// Scheme, host and port: what a socket is good for.
@@ -101,8 +101,8 @@ impl Target {
         &self.0.host
     }
 
-    pub(crate) fn uri(&self) -> &Uri {
-        &self.0.uri
+    pub(crate) fn path(&self) -> &str {
+        &self.0.path
     }
 
     pub(crate) fn host_header(&self) -> &HeaderValue {
@@ -182,10 +182,9 @@ fn parse(text: &str) -> Result<Parts, String> {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    let uri =
-        Uri::from_str(&path).map_err(|error| format!("The URL's path or query is not valid: {error}."))?;
+    Uri::from_str(&path).map_err(|error| format!("The URL's path or query is not valid: {error}."))?;
     let origin = format!("{}://{host_text}:{port}", url.scheme()).into();
-    Ok(Parts { url: url.into(), https, host, host_text, port, uri, host_header, server_name, origin })
+    Ok(Parts { url: url.into(), https, host, host_text, port, path, host_header, server_name, origin })
 }
 
 fn literal(address: IpAddr) -> (TargetHost, ServerName<'static>) {

@@ -254,8 +254,7 @@ fn render_headers(work: &Work, message: &Message<'_>, body: &[u8]) -> Result<Hea
         ends.push(written.then_some(text.len()));
     }
     let text = Bytes::from(text);
-    // Room for what egress and hyper add, so that the map does not grow on the way.
-    let mut headers = HeaderMap::with_capacity(work.webhook.headers.len() + known.len() + 4);
+    let mut headers = HeaderMap::with_capacity(work.webhook.headers.len() + known.len());
     for (name, value) in &work.webhook.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
         let value = HeaderValue::from_str(value).map_err(|_| bad_header(name.as_str()))?;
