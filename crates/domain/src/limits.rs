@@ -74,6 +74,8 @@ pub const FAILING_AFTER: u32 = 5;
 
 /// Work queued for the writer. Beyond it, accepting answers 503: what waits here waits in memory.
 pub const WRITER_QUEUE_MAX: usize = 8192;
+/// After the store refused, because it is full or its disk is: how long until it is asked again.
+pub const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Operations in one transaction. At 256 the writer does 111,000 events/s, and a batch still takes under 3 ms.
 pub const WRITER_BATCH_MAX: usize = 256;
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_domain::event::WEBHOOK_DISABLED;
+use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
+use postrider_store::StoreError;
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -62,8 +64,13 @@ async fn tell_disabled(outbound: &Arc<Outbound>, tenant: &Arc<Tenant>, webhook: 
     });
     let mut draft = Draft::operational(WEBHOOK_DISABLED, at, data, 0);
     draft.external_id = Some(disabled_event_id(webhook, at));
-    if let Err(error) = outbound.publish(tenant, vec![draft], Audience::Matching, None).await {
+    while let Err(error) = outbound.publish(tenant, vec![draft.clone()], Audience::Matching, None).await {
         tracing::error!(%error, webhook = %webhook.id, "webhook.disabled_not_published");
+        if matches!(error, StoreError::Closed) {
+            // Told at the next start.
+            return;
+        }
+        outbound.clock.sleep_until(outbound.clock.now().plus(limits::STORE_RETRY)).await;
     }
 }
 

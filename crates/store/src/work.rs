@@ -66,7 +66,7 @@ pub struct NewDelivery {
     pub kind: DeliveryKind,
     pub due: Timestamp,
     pub reason: Reason,
-    /// Claimed in the same transaction: its state is `sending`, its first attempt is under way.
+    /// Claimed in the same transaction: its state is `sending`, and its first attempt is under way or about to be.
     pub claim: Option<Lease>,
 }
 

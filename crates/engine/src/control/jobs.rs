@@ -1,6 +1,7 @@
 //! Jobs: what takes longer than a request. Worked off in batches, going on where it was after a restart.
 
 use postrider_domain::id::{JobId, TenantId, WebhookId};
+use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use postrider_store::StoreError;
 use postrider_store::config::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow};
@@ -62,8 +63,6 @@ pub(super) struct Params {
 
 /// Jobs that take turns, a batch each.
 const TURNS_MAX: usize = 64;
-/// How long jobs wait when the store fails.
-const STORE_RETRY: std::time::Duration = std::time::Duration::from_secs(1);
 
 impl Control {
     /// A job of a tenant; none: of the installation, which deletions of tenants are.
@@ -81,7 +80,7 @@ impl Control {
                 Ok(false) => self.idle(uses_due).await,
                 Err(error) => {
                     tracing::error!(%error, "jobs.wait");
-                    let again = self.now().plus(STORE_RETRY);
+                    let again = self.now().plus(limits::STORE_RETRY);
                     self.0.outbound.clock.sleep_until(again).await;
                 }
             }

@@ -4,12 +4,12 @@
 //! write, results wait here in memory, bounded by what may be in hand: their slots are not given back.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use postrider_domain::classify::{self, Seen, Verdict};
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::{DELIVERY_EXHAUSTED, EventKind};
+use postrider_domain::limits;
 use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::retry::{self, Next};
 use postrider_domain::time::Timestamp;
@@ -25,8 +25,6 @@ use super::ingest::Draft;
 use super::lanes::Went;
 use crate::accept::{Accept, Answer};
 
-/// How long a result waits before it is offered to the writer again.
-pub(super) const STORE_RETRY: Duration = Duration::from_secs(1);
 /// Results that are concluded before others get the processor.
 const AT_ONCE: usize = 128;
 
@@ -119,7 +117,7 @@ fn conclude(outbound: &Arc<Outbound>, open: Box<Open>, applied: Result<bool, Sto
             tracing::error!(delivery = %open.work.delivery, %error, "settle.waits");
             let outbound = outbound.clone();
             tokio::spawn(async move {
-                outbound.clock.sleep_until(outbound.clock.now().plus(STORE_RETRY)).await;
+                outbound.clock.sleep_until(outbound.clock.now().plus(limits::STORE_RETRY)).await;
                 hand_in(&outbound, open);
             });
             return;

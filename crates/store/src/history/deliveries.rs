@@ -42,7 +42,7 @@ pub struct StoredDelivery {
     pub kind: DeliveryKind,
     pub state: DeliveryState,
     pub reason: Reason,
-    /// Requests begun, the one under way included.
+    /// Claims made, the present one included: each is a request that was begun or is about to be.
     pub attempts: u32,
     /// Steps of the retry schedule used.
     pub step: u32,
@@ -51,7 +51,7 @@ pub struct StoredDelivery {
     pub created: Timestamp,
     /// While scheduled.
     pub due: Option<Timestamp>,
-    /// While sending: when the attempt under way, number `attempts`, began.
+    /// While sending: when it was claimed for attempt number `attempts`. The request follows at once, or within a second.
     pub claimed: Option<Timestamp>,
     /// Once final.
     pub settled: Option<Timestamp>,
