@@ -3,7 +3,15 @@
 use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method};
+use postrider_egress::{
+    AllowList, Egress, EgressConfig, FixedNames, Policy, ReadBody, Request, Reuse, Target,
+};
+use postrider_testkit::receiver::{Answer, Receiver};
 use tempfile::TempDir;
 
 fn postrider() -> Command {
@@ -26,7 +34,7 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A server without any configuration but where to be.
+/// A server without any configuration but where to be, and that receivers of this machine are allowed.
 struct Server {
     process: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -35,11 +43,16 @@ struct Server {
 
 impl Server {
     fn start(data: &Path) -> Self {
+        Self::start_logging(data, "error", Stdio::null())
+    }
+
+    fn start_logging(data: &Path, level: &str, log: Stdio) -> Self {
         let mut process = postrider()
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error", "--data"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", level, "--data"])
             .arg(data)
+            .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8")
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .expect("the binary starts");
         let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
@@ -255,4 +268,94 @@ fn openapi_prints_the_document() {
     let document: serde_json::Value = serde_json::from_slice(&run(&["openapi"]).stdout).expect("JSON");
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
     assert!(document["paths"]["/v1/events"]["post"].is_object());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_in_a_log_however_detailed() {
+    const SECRET: &str = "whsec_dGhpcyBpcyBhIHNlY3JldCBvZiB0aGUgdGVzdA==";
+    const HEADER: &str = "Bearer hush-hush-token";
+    let folder = TempDir::new().expect("a folder");
+    let log = folder.path().join("log");
+    let file = std::fs::File::create(&log).expect("a file");
+    let mut server = Server::start_logging(&folder.path().join("data"), "trace", file.into());
+    let key = loop {
+        let line = server.lines.next().expect("it shows the key").expect("in UTF-8");
+        if let Some(key) = operator_key(&line) {
+            break key;
+        }
+    };
+    let receiver = Receiver::start().await;
+    let failing = Receiver::start().await;
+    failing.answer(Answer::status(500));
+    let api = Api::new(&server.url, &key);
+    api.post("/v1/tenants", r#"{"id":"acme","profile":"standard"}"#).await;
+    for (url, answer) in
+        [(receiver.url("/a?token=hush-hush-query"), &receiver), (failing.url("/b"), &failing)]
+    {
+        let webhook = format!(
+            r#"{{"url":"{url}","events":["*"],"secret":"{SECRET}","headers":{{"Authorization":"{HEADER}"}}}}"#
+        );
+        api.post("/v1/webhooks", &webhook).await;
+        api.post("/v1/events", r#"{"type":"order.created","data":{"card":"hush-hush-data"}}"#).await;
+        let received = answer.wait_for(1).await;
+        assert_eq!(received[0].header("authorization"), Some(HEADER));
+    }
+    // A body that is not JSON, and a wrong key, are the likeliest to be quoted.
+    let wrong = format!(r#"{{"url":"{}","secret":"{SECRET}""#, receiver.url("/c"));
+    assert_eq!(api.send("/v1/webhooks", &wrong).await, 400);
+    assert_eq!(Api::new(&server.url, &format!("{key}x")).send("/v1/webhooks", "{}").await, 401);
+    server.stop();
+
+    let log = std::fs::read_to_string(&log).expect("the log");
+    assert!(log.contains("DEBUG") && log.lines().count() > 50, "it logs in detail: {log}");
+    for secret in [&key, SECRET, &SECRET["whsec_".len()..], HEADER, "hush-hush"] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
+}
+
+/// A caller of the tenant `acme`.
+struct Api {
+    egress: Egress,
+    url: String,
+    key: String,
+}
+
+impl Api {
+    fn new(url: &str, key: &str) -> Self {
+        let loopback = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("a range");
+        let egress = Egress::new(EgressConfig {
+            policy: Policy::new(loopback),
+            budgets: postrider_engine::egress_budgets(),
+            resolver: Arc::new(FixedNames::new()),
+            extra_roots_pem: Vec::new(),
+        });
+        Self { egress: egress.expect("roots"), url: url.to_owned(), key: key.to_owned() }
+    }
+
+    /// The status of the answer.
+    async fn send(&self, path: &str, body: &str) -> u16 {
+        let mut headers = HeaderMap::new();
+        let bearer = format!("Bearer {}", self.key).parse().expect("a header");
+        headers.insert("authorization", bearer);
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        headers.insert("postrider-tenant", HeaderValue::from_static("acme"));
+        let target = Target::parse(&format!("{}{path}", self.url), self.egress.policy()).expect("a URL");
+        let request = Request {
+            method: Method::POST,
+            target,
+            headers,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            timeout: Duration::from_secs(10),
+            partition: [0; 16],
+            reuse: Reuse::Any,
+            body_rule: ReadBody::ToTheEnd,
+        };
+        self.egress.send(request).await.result.expect("an answer").status
+    }
+
+    async fn post(&self, path: &str, body: &str) {
+        let status = self.send(path, body).await;
+        assert!((200..300).contains(&status), "{path}: {status}");
+    }
 }
