@@ -99,6 +99,9 @@ pub trait Clock: Send + Sync {
 
     /// Returns when `now()` is at or past `at`, also after the wall clock stepped.
     fn sleep_until<'a>(&'a self, at: Timestamp) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+    /// Returns after `duration`, whatever the wall clock does meanwhile.
+    fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
 #[cfg(test)]

@@ -26,9 +26,13 @@ const ADDRESSES_TRIED_MAX: usize = 6;
 
 /// What an idle socket keeps of its buffers: enough for most requests and answers.
 const BUFFER_KEPT_BYTES: usize = 8 * 1024;
+/// What a peer may send during the TLS handshake: certificates, most of it.
+const HANDSHAKE_BYTES_MAX: usize = 256 * 1024;
+/// What a peer may send between requests: session tickets.
+const UNASKED_BYTES_MAX: usize = 64 * 1024;
 /// What is read first. Most answers fit.
 const READ_BYTES_MIN: usize = 2 * 1024;
-/// A body is read in steps of at most this.
+/// To read a body, the buffer grows to this.
 const READ_BYTES_MAX: usize = 16 * 1024;
 
 /// Makes connections.
@@ -70,11 +74,19 @@ enum Stream {
     Tls(Box<TlsStream<Counted>>),
 }
 
-/// Bytes that the network took, below TLS: zero more of them is the proof that a request was not begun.
+/// What the network took and gave, below TLS: zero more bytes written is the proof that a request was not begun.
 struct Counted {
     tcp: TcpStream,
     written: u64,
+    /// How much more may be read. Records without data come to nobody above TLS, and a peer that floods us with them would
+    /// keep us busy within a single poll, in which no timer is asked.
+    readable: usize,
 }
+
+/// The error of a read beyond [`Socket::limit_reading`].
+#[derive(Debug, thiserror::Error)]
+#[error("the peer sent more than was to be read")]
+pub(crate) struct ReadLimit;
 
 /// `TlsConnector` without its roots in debug output.
 struct TlsConnectorDebug(TlsConnector);
@@ -125,7 +137,7 @@ impl Connector {
         timing.connect_us = micros(connected_at - resolved_at);
         let (tcp, peer) = connected?;
 
-        let counted = Counted { tcp, written: 0 };
+        let counted = Counted { tcp, written: 0, readable: HANDSHAKE_BYTES_MAX };
         let stream = if target.is_https() {
             let secured = self.secure(target, counted, deadline).await;
             timing.tls_us = micros(connected_at.elapsed());
@@ -264,13 +276,21 @@ impl Socket {
         }
     }
 
+    /// From here on, reading fails after so many bytes of the network.
+    pub(crate) fn limit_reading(&mut self, bytes: usize) {
+        match &mut self.stream {
+            Stream::Plain(counted) => counted.readable = bytes,
+            Stream::Tls(stream) => stream.get_mut().0.readable = bytes,
+        }
+    }
+
     /// Reads what is there into `inbound`; zero bytes are the end. `room`: as far as the buffer may grow.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         let spare = self.inbound.spare(room);
         let wanted = spare.len();
         let mut buf = ReadBuf::new(spare);
         ready!(match &mut self.stream {
-            Stream::Plain(counted) => Pin::new(&mut counted.tcp).poll_read(cx, &mut buf),
+            Stream::Plain(counted) => Pin::new(counted).poll_read(cx, &mut buf),
             Stream::Tls(stream) => Pin::new(stream).poll_read(cx, &mut buf),
         })?;
         let bytes = buf.filled().len();
@@ -294,6 +314,7 @@ impl Socket {
         if !self.inbound.bytes().is_empty() {
             return Unasked::Data;
         }
+        self.limit_reading(UNASKED_BYTES_MAX);
         // Outside the task's budget, without which every socket would seem quiet.
         let read = poll_fn(|cx| self.poll_read(cx, READ_BYTES_MIN));
         match pin!(unconstrained(read)).poll(&mut Context::from_waker(Waker::noop())) {
@@ -368,7 +389,13 @@ impl AsyncRead for Counted {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        if self.readable == 0 {
+            return Poll::Ready(Err(io::Error::other(ReadLimit)));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.tcp).poll_read(cx, buf))?;
+        self.readable = self.readable.saturating_sub(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -399,5 +426,29 @@ impl AsyncWrite for Counted {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_reads_beyond_the_limit() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let tcp = dial(listener.local_addr().expect("bound")).await.expect("it listens");
+        let (mut peer, _) = listener.accept().await.expect("it was dialled");
+        let mut counted = Counted { tcp, written: 0, readable: 3 };
+        peer.write_all(b"abcdef").await.expect("an open connection");
+        let mut bytes = [0; 2];
+        for (expected, left) in [(b"ab", 1), (b"cd", 0)] {
+            counted.read_exact(&mut bytes).await.expect("within the limit, or one read beyond it");
+            assert_eq!((&bytes, counted.readable), (expected, left));
+        }
+        let error = counted.read_exact(&mut bytes).await.expect_err("the limit");
+        assert!(error.get_ref().is_some_and(|inner| inner.is::<ReadLimit>()));
     }
 }

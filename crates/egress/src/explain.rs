@@ -6,6 +6,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError};
 
+use crate::connect::ReadLimit;
 use crate::http1::HeadError;
 use crate::policy::Blocked;
 use crate::target::Target;
@@ -113,8 +114,15 @@ pub(crate) fn timed_out() -> Failure {
 
 /// The connection failed while it was written to or read from.
 pub(crate) fn broken(target: &Target, error: &io::Error) -> Failure {
+    if error.get_ref().is_some_and(|inner| inner.is::<ReadLimit>()) {
+        return failure(FailureClass::Protocol, "The endpoint sends more than an answer takes.");
+    }
     match tls_error(error) {
         Some(tls) => failure(FailureClass::Tls, tls_sentence(target.host_text(), tls)),
+        // More records at once than rustls holds.
+        None if error.kind() == io::ErrorKind::InvalidData => {
+            failure(FailureClass::Tls, "The TLS connection to the endpoint failed.")
+        }
         None => failure(FailureClass::Reset, "The endpoint broke the connection before it answered."),
     }
 }

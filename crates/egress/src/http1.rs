@@ -144,7 +144,10 @@ pub(crate) fn parse_head(bytes: &[u8], method: &Method, headers_max: usize) -> R
             text.push(b'\n');
         }
         if header.name.eq_ignore_ascii_case("content-length") {
-            declared = Some(content_length(declared, header.value)?);
+            declared = Some(match declared {
+                Some(Err(error)) => Err(error),
+                earlier => content_length(earlier.and_then(Result::ok), header.value),
+            });
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             coding = Some(last_item(header.value).eq_ignore_ascii_case(b"chunked"));
         } else if header.name.eq_ignore_ascii_case("connection") {
@@ -154,14 +157,20 @@ pub(crate) fn parse_head(bytes: &[u8], method: &Method, headers_max: usize) -> R
         }
     }
     head.text = Bytes::from(text);
+    let without_body = *method == Method::HEAD || matches!(status, 204 | 304);
     head.framing = match (coding, declared) {
-        _ if *method == Method::HEAD || matches!(status, 204 | 304) => Framing::Length(0),
+        // Whatever the headers say: their length is that of another answer.
+        _ if without_body => Framing::Length(0),
+        // One or the other is wrong about what it speaks (RFC 9112 §6.1).
+        (Some(_), _) if response.version != Some(1) => return Err(HeadError::Invalid),
         (Some(true), _) => Framing::Chunked,
-        (None, Some(length)) => Framing::Length(length),
+        (None, Some(length)) => Framing::Length(length?),
         (Some(false), _) | (None, None) => Framing::UntilClose,
     };
     let two_ways = coding.is_some() && declared.is_some();
-    head.keeps_socket &= !two_ways && head.framing != Framing::UntilClose;
+    // 204 says that nothing follows.
+    let contradicts = status == 204 && (coding.is_some() || declared.is_some_and(|length| length != Ok(0)));
+    head.keeps_socket &= !two_ways && !contradicts && head.framing != Framing::UntilClose;
     Ok(Parsed::Final(head, length))
 }
 
@@ -341,8 +350,7 @@ fn chunk_step<'a>(
             _ => return Err(BrokenFraming),
         };
     }
-    let step = if *at == ChunkAt::End { Step::End } else { Step::More };
-    Ok((step, bytes.len()))
+    Ok((Step::More, bytes.len()))
 }
 
 #[cfg(test)]
@@ -419,7 +427,10 @@ mod tests {
             false,
         );
         check_framing(post, "HTTP/1.1 200\r\n\r\n", UntilClose, false);
-        check_framing(post, "HTTP/1.1 204 No\r\nContent-Length: 7\r\n\r\n", Length(0), true);
+        check_framing(post, "HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", Length(0), true);
+        check_framing(post, "HTTP/1.1 204 No\r\nContent-Length: 7\r\n\r\n", Length(0), false);
+        check_framing(post, "HTTP/1.1 204 No\r\nContent-Length: \r\n\r\n", Length(0), false);
+        check_framing(post, "HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n", Length(0), false);
         check_framing(post, "HTTP/1.1 304 No\r\n\r\n", Length(0), true);
         check_framing(&Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", Length(0), true);
     }
@@ -429,7 +440,11 @@ mod tests {
         for value in ["", "-1", "+1", "1a", "1, 2", "1,", "99999999999999999999", "0x1"] {
             let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {value}\r\n\r\n");
             assert_eq!(head(&text).err(), Some(HeadError::Invalid), "{value:?}");
+            let again = format!("HTTP/1.1 200 OK\r\nContent-Length: {value}\r\nContent-Length: 1\r\n\r\n");
+            assert_eq!(head(&again).err(), Some(HeadError::Invalid), "{value:?}");
         }
+        let coded = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        assert_eq!(head(coded).err(), Some(HeadError::Invalid));
     }
 
     #[test]

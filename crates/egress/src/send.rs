@@ -24,6 +24,10 @@ const COPIED_BODY_BYTES_MAX: usize = 8 * 1024;
 /// A head that comes in more reads than this is only looked at again once it may be whole: to parse it anew for every byte
 /// would take the square of its length.
 const EAGER_PARSES: u32 = 64;
+/// What may be read of the network, as a multiple of what is to be read: TLS and chunks wrap it.
+const WRAPPING: usize = 4;
+/// So that a small budget still lets the end of a body be read.
+const BODY_BYTES_MIN: usize = 64 * 1024;
 
 /// Makes one attempt. At most one request goes out: another socket is only used after one that took no byte of it.
 pub(crate) async fn send(
@@ -111,12 +115,12 @@ impl Attempt<'_> {
         let head = self.head(socket, &mut written).await;
         let head_at = Instant::now();
         self.timing.wait_us = micros(head_at - began);
+        let bytes_sent = socket.written() > written_before;
         let head = match head {
+            // An answer to what is still to be asked.
+            Ok(_) if !bytes_sent => return Err(explain::unasked()),
             Ok(head) => head,
-            Err(failure) => {
-                let bytes_sent = socket.written() > written_before;
-                return Err(Failure { bytes_sent, ..failure });
-            }
+            Err(failure) => return Err(Failure { bytes_sent, ..failure }),
         };
         let Head { status, text, retry_after, framing, keeps_socket } = head;
         if !(200..=599).contains(&status) {
@@ -170,14 +174,17 @@ impl Attempt<'_> {
     /// Writes the request and reads until the response's head is there, which may be before all is written.
     async fn head(&mut self, socket: &mut Socket, written: &mut Written) -> Result<Head, Failure> {
         socket.timer.as_mut().reset(self.deadline);
+        socket.limit_reading(WRAPPING * self.budgets.response_head_bytes);
+        let mut unwritten: Option<io::Error> = None;
         let mut parser =
-            HeadParser { method: self.method, budgets: self.budgets, seen: 0, parses: 0, interim: 0 };
+            HeadParser { method: self.method, budgets: self.budgets, seen: 0, parses: 0, skipped: 0 };
         poll_fn(|cx| {
             // A peer that takes no more may have answered before: its words count, if there are any.
-            let unwritten = match self.poll_write(socket, cx, written) {
-                Poll::Ready(Err(error)) => Some(error),
-                Poll::Ready(Ok(())) | Poll::Pending => None,
-            };
+            if unwritten.is_none()
+                && let Poll::Ready(Err(error)) = self.poll_write(socket, cx, written)
+            {
+                unwritten = Some(error);
+            }
             while let Poll::Ready(read) = socket.poll_read(cx, self.budgets.response_head_bytes) {
                 match (read, &unwritten) {
                     (Ok(0), None) => return Poll::Ready(Err(explain::closed())),
@@ -189,8 +196,12 @@ impl Attempt<'_> {
                     return Poll::Ready(head);
                 }
             }
-            if let Some(error) = unwritten {
-                return Poll::Ready(Err(explain::broken(self.target, &error)));
+            match &unwritten {
+                // What the peer said before it broke the connection is on its way to us, or the news that it did.
+                Some(error) if !is_of_socket(error) => {
+                    return Poll::Ready(Err(explain::broken(self.target, error)));
+                }
+                _ => {}
             }
             socket.poll_timer(cx).map(|()| Err(explain::timed_out()))
         })
@@ -207,6 +218,7 @@ impl Attempt<'_> {
     ) -> ReadSoFar {
         let mut read = ReadSoFar { kept: Vec::new(), bytes: 0, pieces: 0, end: BodyEnd::Complete };
         let mut reader = BodyReader::new(framing);
+        socket.limit_reading(WRAPPING * self.budgets.response_read_bytes.max(BODY_BYTES_MIN));
         let until = match self.body_rule {
             ReadBody::ForLog { at_most } => self.deadline.min(head_at + at_most),
             ReadBody::ToTheEnd => self.deadline,
@@ -291,14 +303,20 @@ struct HeadParser<'a> {
     /// Of the unused bytes: how many were looked at.
     seen: usize,
     parses: u32,
-    /// Bytes of interim responses so far.
-    interim: usize,
+    /// Bytes of interim responses and of empty lines so far.
+    skipped: usize,
 }
 
 impl HeadParser<'_> {
     /// `None`: more has to be read, for which there is room.
     fn next(&mut self, socket: &mut Socket) -> Result<Option<Head>, Failure> {
         loop {
+            // Empty lines before an answer mean nothing (RFC 9112 §2.2).
+            let empty =
+                socket.inbound.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+            socket.inbound.used(empty);
+            self.seen = self.seen.saturating_sub(empty);
+            self.skip(empty)?;
             let bytes = socket.inbound.bytes();
             let may_be_whole = self.parses < EAGER_PARSES || ends_a_head(bytes, self.seen);
             self.seen = bytes.len();
@@ -317,10 +335,7 @@ impl HeadParser<'_> {
                 Parsed::Interim(length) => {
                     socket.inbound.used(length);
                     self.seen = 0;
-                    self.interim += length;
-                    if self.interim > self.budgets.response_head_bytes {
-                        return Err(explain::endless_interim());
-                    }
+                    self.skip(length)?;
                 }
                 Parsed::Partial if bytes.len() >= self.budgets.response_head_bytes => {
                     return Err(explain::bad_head(HeadError::TooLarge));
@@ -329,6 +344,19 @@ impl HeadParser<'_> {
             }
         }
     }
+
+    fn skip(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.skipped += bytes;
+        if self.skipped > self.budgets.response_head_bytes {
+            return Err(explain::endless_interim());
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error of writing says no more than that the connection is broken.
+fn is_of_socket(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// Whether an empty line ends after `seen`.
@@ -369,5 +397,24 @@ impl ReadSoFar {
         self.pieces += 1;
         let too_much = self.bytes > budgets.response_read_bytes as u64 || self.pieces > PIECES_MAX;
         if too_much { Err(TooMuch) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_head_is_seen_however_it_is_cut() {
+        for head in ["HTTP/1.1 200 OK\r\nA: b\r\n\r\n", "HTTP/1.1 200 OK\nA: b\n\n"] {
+            let bytes = head.as_bytes();
+            for seen in 0..bytes.len() {
+                assert!(ends_a_head(bytes, seen), "{head:?} after {seen}");
+                assert!(
+                    !ends_a_head(&bytes[..bytes.len() - 1], seen.min(bytes.len() - 1)),
+                    "{head:?} after {seen}"
+                );
+            }
+        }
     }
 }

@@ -4,11 +4,14 @@ mod support;
 
 use std::sync::{Arc, Mutex};
 
-use postrider_egress::{Budgets, Egress, EgressConfig, EgressError, FailureClass, FixedNames, Policy};
+use postrider_egress::{
+    Budgets, Egress, EgressConfig, EgressError, FailureClass, FixedNames, Policy, Request,
+};
 use postrider_testkit::tls::{Flaw, TestAuthority};
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -125,6 +128,62 @@ async fn a_handshake_has_its_budget() {
     let exchange = egress.send(request(&format!("https://{}/", silent.address))).await;
     assert_eq!(class(&exchange), FailureClass::Tls);
     assert!(exchange.timing.tls_us > 0);
+}
+
+/// Session tickets are records without data: a reader above TLS never gets to see one.
+#[tokio::test]
+async fn a_peer_that_floods_us_with_tickets_ends_its_attempt() {
+    let authority = TestAuthority::default();
+    let mut config = ServerConfig::clone(&authority.server(Flaw::None));
+    config.send_tls13_tickets = 10_000;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let receiver = Receiver::start(move |peer| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(peer.stream).await else { return };
+            let _ = stream.flush().await;
+            while matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {}
+        }
+    })
+    .await;
+    let egress = trusting(&authority).build();
+    let exchange = egress.send(request(&format!("https://{}/", receiver.address))).await;
+    assert_eq!(class(&exchange), FailureClass::Tls);
+    assert_eq!((egress.idle_sockets(), receiver.connections()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_large_request_arrives_whole_and_keeps_its_socket() {
+    const BYTES: usize = 300_000;
+    let authority = TestAuthority::default();
+    let acceptor = TlsAcceptor::from(authority.server(Flaw::None));
+    let receiver = Receiver::start(move |peer| {
+        let acceptor = acceptor.clone();
+        async move {
+            let mut stream = acceptor.accept(peer.stream).await.expect("a handshake");
+            let mut request = Vec::new();
+            while matches!(stream.read_buf(&mut request).await, Ok(1..)) {
+                let Some(head) = request.windows(4).position(|window| window == b"\r\n\r\n") else {
+                    continue;
+                };
+                let body = &request[head + 4..];
+                if body.len() == BYTES {
+                    assert!(body.iter().zip(0u32..).all(|(byte, n)| u32::from(*byte) == n % 251));
+                    stream.write_all(OK).await.expect("an open connection");
+                    request.clear();
+                }
+            }
+        }
+    })
+    .await;
+    let egress = trusting(&authority).build();
+    let body: Vec<u8> = (0..BYTES).map(|n| (n % 251) as u8).collect();
+    for reused in [false, true] {
+        let url = format!("https://{}/", receiver.address);
+        let exchange = egress.send(Request { body: body.clone().into(), ..request(&url) }).await;
+        assert_eq!(exchange.reused, reused);
+        assert_eq!(&response(exchange).body[..], b"ok");
+    }
 }
 
 #[tokio::test]

@@ -54,6 +54,39 @@ async fn an_empty_body_has_a_length_where_a_body_is_expected() {
 }
 
 #[tokio::test]
+async fn a_large_body_arrives_whole_and_keeps_its_socket() {
+    let receiver = Receiver::answering(OK).await;
+    let egress = egress();
+    // Up to 8 KiB go out with the head, more than that after it; a megabyte does not fit into a socket's buffer.
+    for bytes in [8192, 8193, 1_000_000] {
+        let body: Vec<u8> = (0..bytes).map(|n| b'a' + (n % 26) as u8).collect();
+        response(egress.send(Request { body: body.clone().into(), ..request(&receiver.url()) }).await);
+        let sent = receiver.requests().pop().expect("a request");
+        assert!(sent.as_bytes().ends_with(&body), "{bytes}");
+    }
+    assert_eq!(receiver.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_is_one_whatever_its_length_says() {
+    for length in ["", "0,", "-1", "5"] {
+        let receiver =
+            Receiver::answering(format!("HTTP/1.1 204 No\r\nContent-Length: {length}\r\n\r\n")).await;
+        let egress = egress();
+        check_end(response(egress.send(request(&receiver.url())).await), 204, 0, BodyEnd::Complete);
+        assert_eq!(egress.idle_sockets(), 0, "{length:?}: what it means by that may still come");
+    }
+}
+
+#[tokio::test]
+async fn empty_lines_before_an_answer_are_skipped_but_not_for_ever() {
+    let receiver = Receiver::answering([b"\r\n\n", OK].concat()).await;
+    assert_eq!(response(egress().send(request(&receiver.url())).await).status, 200);
+    let flood = after_request(vec![b'\n'; 200_000], false).await;
+    assert_eq!(class(&egress().send(request(&flood.url())).await), FailureClass::Protocol);
+}
+
+#[tokio::test]
 async fn redirects_are_answers() {
     let receiver =
         Receiver::answering("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\nContent-Length: 0\r\n\r\n")

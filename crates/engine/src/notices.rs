@@ -70,7 +70,7 @@ async fn tell_disabled(outbound: &Arc<Outbound>, tenant: &Arc<Tenant>, webhook: 
             // Told at the next start.
             return;
         }
-        outbound.clock.sleep_until(outbound.clock.now().plus(limits::STORE_RETRY)).await;
+        outbound.clock.sleep(limits::STORE_RETRY).await;
     }
 }
 

@@ -32,6 +32,10 @@ impl Clock for SystemClock {
             }
         })
     }
+
+    fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
 
 /// A generator seeded by the operating system and reseeded as it goes (ChaCha, one per thread): strong enough for keys, and

@@ -107,6 +107,10 @@ impl Clock for ManualClock {
             now.wait_for(|now| *now >= at).await.expect("because the clock owns the sender");
         })
     }
+
+    fn sleep<'a>(&'a self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.sleep_until(self.now().plus(duration))
+    }
 }
 
 /// Lets every other task and thread go on, for tests that look again until something holds.

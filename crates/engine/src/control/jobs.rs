@@ -80,8 +80,7 @@ impl Control {
                 Ok(false) => self.idle(uses_due).await,
                 Err(error) => {
                     tracing::error!(%error, "jobs.wait");
-                    let again = self.now().plus(limits::STORE_RETRY);
-                    self.0.outbound.clock.sleep_until(again).await;
+                    self.0.outbound.clock.sleep(limits::STORE_RETRY).await;
                 }
             }
             uses_due = match uses_due {

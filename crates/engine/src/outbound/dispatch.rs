@@ -421,17 +421,17 @@ impl Outbound {
             if self.is_abandoned() || matches!(error, StoreError::Closed) {
                 return;
             }
-            self.clock.sleep_until(self.clock.now().plus(limits::STORE_RETRY)).await;
+            self.clock.sleep(limits::STORE_RETRY).await;
         }
         self.lanes.scheduled(back.tenant, back.webhook, due.unwrap_or_else(|| self.clock.now()));
     }
 
     /// Waits for this delivery's turn, sends it, and writes down what came of it.
     async fn run(self: &Arc<Self>, work: Work) {
+        let held = self.in_hand.hold(work.delivery);
         for _ in 0..ROUNDS_BEHIND {
             tokio::task::yield_now().await;
         }
-        let held = self.in_hand.hold(work.delivery);
         let Some(sending) = work.slot.begin().await else {
             let back = HandBack {
                 tenant: work.tenant.id,

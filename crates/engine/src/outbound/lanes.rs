@@ -192,6 +192,9 @@ const FAILING: Pace = {
     let step_ms = 1000 / limits::FAILING_PER_SECOND as i64;
     Pace { step_ms, grid_ms: step_ms * limits::IN_FLIGHT_PER_FAILING_WEBHOOK_MAX as i64 }
 };
+/// A webhook moves when its last attempt ended so short a time ago. One with this many in hand that does is done with one
+/// every few milliseconds.
+const MOVES_WITHIN: Duration = Duration::from_millis(20);
 /// How often a publisher who waits looks whether there is room.
 const TURN_LOOK: Duration = Duration::from_millis(1);
 /// Deliveries that one webhook may claim in one turn: others get theirs in the same transaction.
@@ -400,8 +403,8 @@ impl Lanes {
             let mut state = self.state.lock().expect(POISON);
             let crowded = self.is_crowded(&state, tenant, webhooks.clone(), began);
             let lane = state.tenants.entry(tenant).or_default();
-            let waits = crowded && lane.slow_until.is_none_or(|until| until <= began);
-            if !waits && lane.publishers == 0 {
+            let slow = lane.slow_until.is_some_and(|until| until > began);
+            if slow || (!crowded && lane.publishers == 0) {
                 return None;
             }
             lane.publishers += 1;
@@ -412,19 +415,23 @@ impl Lanes {
             let first = queue.lock_owned().await;
             loop {
                 let now = self.clock.now();
-                let crowded =
-                    { self.is_crowded(&self.state.lock().expect(POISON), tenant, webhooks.clone(), now) };
-                if !crowded {
+                let goes = {
+                    let state = self.state.lock().expect(POISON);
+                    let slow = state.tenants.get(&tenant).and_then(|lane| lane.slow_until);
+                    slow.is_some_and(|until| until > now)
+                        || !self.is_crowded(&state, tenant, webhooks.clone(), now)
+                };
+                if goes {
                     return first;
                 }
                 // One publisher of a tenant looks so often, whatever their number.
-                self.clock.sleep_until(now.plus(TURN_LOOK)).await;
+                self.clock.sleep(TURN_LOOK).await;
             }
         };
         tokio::select! {
             biased;
             first = room => turn.first = Some(first),
-            () = self.clock.sleep_until(began.plus(limits::PUBLISH_WAIT_MAX)) => {
+            () = self.clock.sleep(limits::PUBLISH_WAIT_MAX) => {
                 let mut state = self.state.lock().expect(POISON);
                 state.tenants.entry(tenant).or_default().slow_until =
                     Some(self.clock.now().plus(limits::PUBLISH_WAIT_AGAIN));
@@ -433,7 +440,7 @@ impl Lanes {
         Some(turn)
     }
 
-    /// What a failing or stalled webhook has in hand does not count: waiting for it would gain nothing.
+    /// Only what moves counts: to wait for a webhook that fails or hangs would gain nothing.
     fn is_crowded(
         &self,
         state: &State,
@@ -448,7 +455,7 @@ impl Lanes {
         }
         let moving = webhooks
             .filter_map(|webhook| state.webhooks.get(&webhook))
-            .filter(|lane| !lane.is_failing() && !lane.is_stalled(now));
+            .filter(|lane| !lane.is_failing() && now.since(lane.moved) <= MOVES_WITHIN);
         let mut in_hand = 0;
         for lane in moving {
             if lane.in_hand > crowd.of_webhook {
@@ -743,11 +750,10 @@ impl Slot {
         if let Some(sending) = Sending::now(&gates) {
             return Some(sending);
         }
-        let until = self.lanes.clock.now().plus(limits::IN_HAND_WAIT_MAX);
         let sending = tokio::select! {
             biased;
             sending = Sending::in_turn(gates) => sending?,
-            () = self.lanes.clock.sleep_until(until) => return None,
+            () = self.lanes.clock.sleep(limits::IN_HAND_WAIT_MAX) => return None,
         };
         // Once more: the webhook may be off or failing by now.
         self.lanes.gates(self.tenant, self.webhook, self.purpose, 1).map(|_| sending)
@@ -1119,13 +1125,29 @@ mod tests {
     #[test]
     fn no_publisher_waits_for_long() {
         let (clock, lanes) = burst();
-        let _slots: Vec<_> = (0..5).filter_map(|_| reserve(&lanes, 1, 1)).collect();
+        let mut slots: Vec<_> = (0..30).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         let turn = || Box::pin(lanes.turn(tenant(1), [webhook(1)].into_iter()));
-        let (mut first, mut second) = (turn(), turn());
+        let mut first = turn();
+        assert!(poll(&mut first).is_none());
+        let pause = limits::PUBLISH_WAIT_MAX / 5;
+        for _ in 0..3 {
+            clock.advance(pause);
+            // Slowly, but it moves.
+            succeed(slots.remove(0));
+        }
+        let mut second = turn();
         assert!(poll(&mut first).is_none() && poll(&mut second).is_none());
-        clock.advance(limits::PUBLISH_WAIT_MAX);
-        assert!(poll(&mut second).is_some() && poll(&mut first).is_some());
-        drop((first, second));
+        clock.advance(2 * pause);
+        assert!(poll(&mut first).is_some());
+        assert!(
+            matches!(poll(&mut turn()), Some(None)),
+            "whoever comes now does not queue behind the second"
+        );
+        drop(first);
+        clock.advance(TURN_LOOK);
+        assert!(poll(&mut second).is_some(), "nor does the second wait on");
+        drop(second);
+        succeed(slots.remove(0));
         assert!(
             matches!(poll(&mut turn()), Some(None)),
             "the receiver is slow: to wait again would gain nothing"
@@ -1138,10 +1160,10 @@ mod tests {
         let slots: Vec<_> = (0..12).filter_map(|_| reserve(&lanes, 1, 1)).collect();
         let turn = || Box::pin(lanes.turn(tenant(1), [webhook(1)].into_iter()));
         assert!(poll(&mut turn()).is_none());
-        clock.advance(STALLED_AFTER + Duration::from_millis(1));
-        assert!(matches!(poll(&mut turn()), Some(None)));
+        clock.advance(MOVES_WITHIN + Duration::from_millis(1));
+        assert!(matches!(poll(&mut turn()), Some(None)), "it hangs");
         slots.into_iter().take(limits::FAILING_AFTER as usize).for_each(fail);
-        assert!(matches!(poll(&mut turn()), Some(None)));
+        assert!(matches!(poll(&mut turn()), Some(None)), "it fails");
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn conclude(outbound: &Arc<Outbound>, open: Box<Open>, applied: Result<bool, Sto
             tracing::error!(delivery = %open.work.delivery, %error, "settle.waits");
             let outbound = outbound.clone();
             tokio::spawn(async move {
-                outbound.clock.sleep_until(outbound.clock.now().plus(limits::STORE_RETRY)).await;
+                outbound.clock.sleep(limits::STORE_RETRY).await;
                 hand_in(&outbound, open);
             });
             return;
