@@ -29,7 +29,7 @@ const BUFFER_KEPT_BYTES: usize = 8 * 1024;
 /// What a peer may send during the TLS handshake: certificates, most of it.
 const HANDSHAKE_BYTES_MAX: usize = 256 * 1024;
 /// What a peer may send between requests: session tickets.
-const UNASKED_BYTES_MAX: usize = 64 * 1024;
+const UNASKED_BYTES_MAX: usize = 16 * 1024;
 /// What is read first. Most answers fit.
 const READ_BYTES_MIN: usize = 2 * 1024;
 /// To read a body, the buffer grows to this.
@@ -87,6 +87,12 @@ struct Counted {
 #[derive(Debug, thiserror::Error)]
 #[error("the peer sent more than was to be read")]
 pub(crate) struct ReadLimit;
+
+impl ReadLimit {
+    pub(crate) fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
+}
 
 /// `TlsConnector` without its roots in debug output.
 struct TlsConnectorDebug(TlsConnector);
@@ -449,6 +455,6 @@ mod tests {
             assert_eq!((&bytes, counted.readable), (expected, left));
         }
         let error = counted.read_exact(&mut bytes).await.expect_err("the limit");
-        assert!(error.get_ref().is_some_and(|inner| inner.is::<ReadLimit>()));
+        assert!(ReadLimit::is(&error));
     }
 }

@@ -63,6 +63,7 @@ pub(crate) fn insecure(target: &Target, error: &io::Error) -> Failure {
     let host = target.host_text();
     let detail = match tls_error(error) {
         Some(error) => tls_sentence(host, error),
+        None if ReadLimit::is(error) => "The endpoint sends more than a TLS handshake takes.".to_owned(),
         None => "The endpoint closed the connection during the TLS handshake.".to_owned(),
     };
     failure(FailureClass::Tls, detail)
@@ -114,7 +115,7 @@ pub(crate) fn timed_out() -> Failure {
 
 /// The connection failed while it was written to or read from.
 pub(crate) fn broken(target: &Target, error: &io::Error) -> Failure {
-    if error.get_ref().is_some_and(|inner| inner.is::<ReadLimit>()) {
+    if ReadLimit::is(error) {
         return failure(FailureClass::Protocol, "The endpoint sends more than an answer takes.");
     }
     match tls_error(error) {
@@ -132,7 +133,10 @@ pub(crate) fn unasked() -> Failure {
 }
 
 pub(crate) fn endless_interim() -> Failure {
-    failure(FailureClass::Protocol, "The endpoint sends interim responses (1xx) without an end.")
+    failure(
+        FailureClass::Protocol,
+        "The endpoint sends interim responses (1xx) or empty lines without an end.",
+    )
 }
 
 pub(crate) fn bad_head(error: HeadError) -> Failure {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::Method;
 use tokio::time::Instant;
 
-use crate::connect::{Connector, Socket, Unasked, micros};
+use crate::connect::{Connector, ReadLimit, Socket, Unasked, micros};
 use crate::http1::{self, BodyReader, Framing, Head, HeadError, Parsed, Step};
 use crate::pool::{Pool, PoolKey};
 use crate::{
@@ -248,6 +248,7 @@ impl Attempt<'_> {
                     Poll::Ready(Ok(0)) if reader.ends_with_connection() => {
                         return Poll::Ready(BodyEnd::Complete);
                     }
+                    Poll::Ready(Err(error)) if ReadLimit::is(&error) => return Poll::Ready(BodyEnd::Capped),
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(BodyEnd::Broken),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Pending => break,

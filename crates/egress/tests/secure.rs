@@ -130,7 +130,8 @@ async fn a_handshake_has_its_budget() {
     assert!(exchange.timing.tls_us > 0);
 }
 
-/// Session tickets are records without data: a reader above TLS never gets to see one.
+/// Session tickets are records without data: a reader above TLS never gets to see one. So many at once are too many for
+/// rustls; the limit on reading has a test beside it.
 #[tokio::test]
 async fn a_peer_that_floods_us_with_tickets_ends_its_attempt() {
     let authority = TestAuthority::default();

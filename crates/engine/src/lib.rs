@@ -234,10 +234,9 @@ impl Engine {
     pub async fn stop(&self, grace: Duration) {
         let outbound = &self.0.outbound;
         outbound.lanes.stop();
-        let deadline = outbound.clock.now().plus(grace);
         tokio::select! {
             () = outbound.lanes.idle() => {}
-            () = outbound.clock.sleep_until(deadline) => {
+            () = outbound.clock.sleep(grace) => {
                 tracing::warn!(in_hand = outbound.lanes.in_hand(), "stop.grace_over");
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_domain::event::WEBHOOK_DISABLED;
+use postrider_domain::id::{TenantId, WebhookId};
 use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use postrider_store::StoreError;
@@ -28,13 +29,7 @@ pub(crate) async fn act(control: Control, outbound: Arc<Outbound>, mut inbox: mp
             continue;
         }
         match control.webhook_disable(tenant, webhook, DisabledReason::Gone).await {
-            Ok(true) => {
-                if let Some(tenant) = outbound.catalogue.tenant(tenant)
-                    && let Some(webhook) = tenant.webhook(webhook)
-                {
-                    tell_disabled(&outbound, &tenant, webhook).await;
-                }
-            }
+            Ok(true) => tell_disabled(&outbound, tenant, webhook).await,
             Ok(false) => {}
             Err(error) => tracing::error!(%error, %webhook, "webhook.not_disabled"),
         }
@@ -46,15 +41,35 @@ async fn tell_again(outbound: &Arc<Outbound>) {
     let since = outbound.clock.now().minus(TOLD_AGAIN);
     for tenant in outbound.catalogue.tenants() {
         for webhook in tenant.webhooks.iter().filter(|webhook| webhook.disabled_at >= Some(since)) {
-            tell_disabled(outbound, &tenant, webhook).await;
+            tell_disabled(outbound, tenant.id, webhook.id).await;
         }
     }
 }
 
-async fn tell_disabled(outbound: &Arc<Outbound>, tenant: &Arc<Tenant>, webhook: &Webhook) {
-    let (Some(reason), Some(at)) = (webhook.disabled_reason, webhook.disabled_at) else { return };
+async fn tell_disabled(outbound: &Arc<Outbound>, tenant: TenantId, webhook: WebhookId) {
+    // Read anew each time: either may be gone by then.
+    while let Some(tenant) = outbound.catalogue.tenant(tenant)
+        && let Some(draft) = tenant.webhook(webhook).and_then(|webhook| disabled_draft(&tenant, webhook))
+    {
+        match outbound.publish(&tenant, vec![draft], Audience::Matching, None).await {
+            Ok(_) => return,
+            Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_))) => {
+                tracing::warn!(%error, %webhook, "webhook.disabled_waits");
+                outbound.clock.sleep(limits::STORE_RETRY).await;
+            }
+            Err(error) => {
+                tracing::error!(%error, %webhook, "webhook.disabled_not_published");
+                return;
+            }
+        }
+    }
+}
+
+/// `None`: it is on again, or nobody asked to be told.
+fn disabled_draft(tenant: &Tenant, webhook: &Webhook) -> Option<Draft> {
+    let (reason, at) = webhook.disabled_reason.zip(webhook.disabled_at)?;
     if !tenant.webhooks.iter().any(|other| other.patterns.names_exactly(WEBHOOK_DISABLED)) {
-        return;
+        return None;
     }
     let data = json!({
         "webhookId": webhook.id.to_string(),
@@ -64,14 +79,7 @@ async fn tell_disabled(outbound: &Arc<Outbound>, tenant: &Arc<Tenant>, webhook: 
     });
     let mut draft = Draft::operational(WEBHOOK_DISABLED, at, data, 0);
     draft.external_id = Some(disabled_event_id(webhook, at));
-    while let Err(error) = outbound.publish(tenant, vec![draft.clone()], Audience::Matching, None).await {
-        tracing::error!(%error, webhook = %webhook.id, "webhook.disabled_not_published");
-        if matches!(error, StoreError::Closed) {
-            // Told at the next start.
-            return;
-        }
-        outbound.clock.sleep(limits::STORE_RETRY).await;
-    }
+    Some(draft)
 }
 
 fn disabled_event_id(webhook: &Webhook, at: Timestamp) -> String {

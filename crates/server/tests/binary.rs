@@ -73,6 +73,14 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After a failed assertion it is still there; otherwise this finds nobody.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 fn operator_key(printed: &str) -> Option<String> {
     let line = printed.lines().find(|line| line.contains("operator key"))?;
     line.split_whitespace().last().map(str::to_owned)

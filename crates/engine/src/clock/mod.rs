@@ -61,10 +61,11 @@ async fn reap(outbound: &Arc<Outbound>, expired_before: Option<Timestamp>) -> Re
 pub async fn run(outbound: Arc<Outbound>) {
     let mut next_sweep = outbound.clock.now().plus(SWEEP_EVERY);
     loop {
-        let now = outbound.clock.now();
-        outbound.clock.sleep_until(now.plus(SOCKETS_EVERY)).await;
+        outbound.clock.sleep(SOCKETS_EVERY).await;
         outbound.egress.sweep_idle();
-        if outbound.clock.now() < next_sweep {
+        let now = outbound.clock.now();
+        // A clock that was set back must not put it off.
+        if now < next_sweep && next_sweep.since(now) <= SWEEP_EVERY {
             continue;
         }
         next_sweep = outbound.clock.now().plus(SWEEP_EVERY);

@@ -192,9 +192,8 @@ const FAILING: Pace = {
     let step_ms = 1000 / limits::FAILING_PER_SECOND as i64;
     Pace { step_ms, grid_ms: step_ms * limits::IN_FLIGHT_PER_FAILING_WEBHOOK_MAX as i64 }
 };
-/// A webhook moves when its last attempt ended so short a time ago. One with this many in hand that does is done with one
-/// every few milliseconds.
-const MOVES_WITHIN: Duration = Duration::from_millis(20);
+/// A webhook moves when its last result became durable so short a time ago: several syncs of a slow disk.
+const MOVES_WITHIN: Duration = Duration::from_millis(100);
 /// How often a publisher who waits looks whether there is room.
 const TURN_LOOK: Duration = Duration::from_millis(1);
 /// Deliveries that one webhook may claim in one turn: others get theirs in the same transaction.
@@ -403,8 +402,7 @@ impl Lanes {
             let mut state = self.state.lock().expect(POISON);
             let crowded = self.is_crowded(&state, tenant, webhooks.clone(), began);
             let lane = state.tenants.entry(tenant).or_default();
-            let slow = lane.slow_until.is_some_and(|until| until > began);
-            if slow || (!crowded && lane.publishers == 0) {
+            if lane.is_slow(began) || (!crowded && lane.publishers == 0) {
                 return None;
             }
             lane.publishers += 1;
@@ -417,8 +415,7 @@ impl Lanes {
                 let now = self.clock.now();
                 let goes = {
                     let state = self.state.lock().expect(POISON);
-                    let slow = state.tenants.get(&tenant).and_then(|lane| lane.slow_until);
-                    slow.is_some_and(|until| until > now)
+                    state.tenants.get(&tenant).is_some_and(|lane| lane.is_slow(now))
                         || !self.is_crowded(&state, tenant, webhooks.clone(), now)
                 };
                 if goes {
@@ -676,6 +673,14 @@ impl State {
         let count = free.min(usize::try_from(by_now).unwrap_or(0));
         lane.paced = Some(Timestamp::from_unix_ms(from).plus(pace.of(count)));
         count
+    }
+}
+
+impl TenantLane {
+    /// Somebody waited in vain a moment ago. A clock that was set back does not make it longer.
+    fn is_slow(&self, now: Timestamp) -> bool {
+        let left = self.slow_until.map_or(Duration::ZERO, |until| until.since(now));
+        !left.is_zero() && left <= limits::PUBLISH_WAIT_AGAIN
     }
 }
 
@@ -1144,7 +1149,6 @@ mod tests {
             "whoever comes now does not queue behind the second"
         );
         drop(first);
-        clock.advance(TURN_LOOK);
         assert!(poll(&mut second).is_some(), "nor does the second wait on");
         drop(second);
         succeed(slots.remove(0));
