@@ -124,7 +124,7 @@ fn trouble(error: &StoreError) -> Problem {
             Code::ShuttingDown,
             "Postrider is stopping. Nothing was changed; send it again shortly.",
         ),
-        StoreError::Unavailable(_) => {
+        StoreError::Unavailable(_) | StoreError::Contended(_) => {
             tracing::error!(%error, "store.unavailable");
             Problem::new(
                 Code::StoreUnavailable,

@@ -117,6 +117,8 @@ pub enum Reason {
     Gone,
     /// Failed: the event cannot be rendered in the profile's format.
     NotRenderable,
+    /// Failed: it was open in the backup from which the installation was restored.
+    Restored,
     /// Cancelled: the webhook was off when the scan came.
     Paused,
     /// Cancelled: the webhook was switched off and its profile cancels what was scheduled.
@@ -128,7 +130,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Accepted,
         Self::RetryDue,
         Self::Waiting,
@@ -140,6 +142,7 @@ impl Reason {
         Self::OutcomeUnknown,
         Self::Gone,
         Self::NotRenderable,
+        Self::Restored,
         Self::Paused,
         Self::WebhookOff,
         Self::HeldTooLong,
@@ -164,6 +167,7 @@ impl Reason {
             Self::WebhookOff => 12,
             Self::HeldTooLong => 13,
             Self::WebhookDeleted => 14,
+            Self::Restored => 15,
         }
     }
 
@@ -184,6 +188,7 @@ impl Reason {
             Self::OutcomeUnknown => "outcome_unknown",
             Self::Gone => "gone",
             Self::NotRenderable => "not_renderable",
+            Self::Restored => "restored",
             Self::Paused => "paused",
             Self::WebhookOff => "webhook_off",
             Self::HeldTooLong => "held_too_long",
@@ -220,6 +225,9 @@ impl Reason {
             }
             Self::NotRenderable => {
                 "The event cannot be written in this profile's format. See the attempt for the value at fault."
+            }
+            Self::Restored => {
+                "This installation was restored from a backup in which the delivery was still open, so it may have been made since. Retry it or recover the webhook if it is still wanted."
             }
             Self::Paused => {
                 "The webhook was paused when the scan came. Switch it on to receive later events."

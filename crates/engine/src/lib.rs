@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is what the API, the pages and the binary hold. Folders are flows, files are stations, in reading order:
 //! `accept` is the only door to disk; `outbound` takes an event to its receivers; `control` writes the configuration;
-//! `clock` does what time asks for.
+//! `clock` does what time asks for; `nodes` lives with other processes on the same database.
 
 pub mod accept;
 mod budgets;
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod control;
 mod error;
 pub mod metrics;
+mod nodes;
 mod notices;
 pub mod outbound;
 
@@ -81,6 +82,7 @@ impl Engine {
             settled,
         ));
         let control = Control::new(outbound.clone(), parts.installation);
+        nodes::enter(&outbound).await?;
         control.load_all().await?;
         clock::recover(&outbound).await?;
         let engine = Self(Arc::new(Inner { outbound: outbound.clone(), control, tasks: Mutex::default() }));
@@ -90,6 +92,8 @@ impl Engine {
         tasks.spawn(notices::act(engine.control().clone(), outbound.clone(), inbox));
         tasks.spawn(clock::run(outbound.clone()));
         tasks.spawn(engine.control().clone().run_jobs());
+        tasks.spawn(nodes::beat(engine.control().clone(), outbound.clone()));
+        tasks.spawn(nodes::listen(engine.control().clone(), outbound.clone()));
         *engine.0.tasks.lock().expect("because no holder of this lock panics") = tasks;
         Ok(engine)
     }

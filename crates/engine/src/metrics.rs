@@ -1,6 +1,7 @@
 //! What the process counts, in Prometheus' terms. No tenant is ever a label: their number has no bound.
 
 use std::sync::atomic::AtomicI64;
+use std::time::Duration;
 
 use postrider_domain::delivery::{AttemptClass, DeliveryState};
 use prometheus_client::metrics::counter::Counter;
@@ -14,6 +15,9 @@ type Label = [(&'static str, &'static str); 1];
 /// Seconds. From a kept-alive socket on the same host to the longest timeout.
 const ATTEMPT_BUCKETS: [f64; 12] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 120.0];
 
+/// Seconds. A claim is a statement or two: from an idle store to one in trouble.
+const CLAIM_BUCKETS: [f64; 10] = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0];
+
 pub struct Metrics {
     registry: Registry,
     events_accepted: Counter,
@@ -22,6 +26,7 @@ pub struct Metrics {
     deliveries: Vec<Counter>,
     attempts: Vec<Counter>,
     attempt_seconds: Histogram,
+    claim_seconds: Histogram,
     in_hand: Gauge<i64, AtomicI64>,
     in_flight: Gauge<i64, AtomicI64>,
     idle_sockets: Gauge<i64, AtomicI64>,
@@ -44,6 +49,12 @@ impl Default for Metrics {
         registry.register("attempts", "Attempts by class", by_class.clone());
         let attempt_seconds = Histogram::new(ATTEMPT_BUCKETS);
         registry.register("attempt_seconds", "Duration of attempts", attempt_seconds.clone());
+        let claim_seconds = Histogram::new(CLAIM_BUCKETS);
+        registry.register(
+            "claim_seconds",
+            "Duration of claims of what is due, in the store",
+            claim_seconds.clone(),
+        );
         let in_hand = Gauge::default();
         registry.register(
             "deliveries_in_hand",
@@ -67,6 +78,7 @@ impl Default for Metrics {
             events_accepted,
             deliveries_accepted,
             attempt_seconds,
+            claim_seconds,
             in_hand,
             in_flight,
             idle_sockets,
@@ -87,6 +99,10 @@ impl Metrics {
     pub fn attempt_done(&self, class: AttemptClass, total_us: u64) {
         self.attempts[class.code() as usize].inc();
         self.attempt_seconds.observe(total_us as f64 / 1e6);
+    }
+
+    pub fn claim_done(&self, took: Duration) {
+        self.claim_seconds.observe(took.as_secs_f64());
     }
 
     /// The text that Prometheus reads.

@@ -53,7 +53,7 @@ async fn tell_disabled(outbound: &Arc<Outbound>, tenant: TenantId, webhook: Webh
     {
         match outbound.publish(&tenant, vec![draft], Audience::Matching, None).await {
             Ok(_) => return,
-            Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_))) => {
+            Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Contended(_))) => {
                 tracing::warn!(%error, %webhook, "webhook.disabled_waits");
                 outbound.clock.sleep(limits::STORE_RETRY).await;
             }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
+use secrecy::SecretString;
+
 use crate::config::{OnCommandLine, SETTINGS, Sources};
 
 /// What the command line asks for.
@@ -15,6 +17,16 @@ pub(crate) enum Call {
     ProfileCheck(PathBuf),
     Verify(VerifyCall),
     Doctor(Sources),
+    MigrateTo {
+        sources: Sources,
+        /// `None`: the one in the settings.
+        url: Option<SecretString>,
+    },
+    Backup {
+        sources: Sources,
+        file: PathBuf,
+    },
+    Restored(Sources),
     OpenApi,
 }
 
@@ -106,6 +118,31 @@ pub(crate) fn command() -> Command {
                 .about("Looks at this machine and the data folder, and says what to change. Changes nothing.")
                 .after_help(after_settings()),
         )
+        .subcommand(migrate_command())
+        .subcommand(
+            with_settings(Command::new("backup"))
+                .about("Writes a copy of the data folder's database into one file, also while the server runs.")
+                .after_help(
+                    "The file does not hold the master key: keep a copy of that apart. docs/backup.md has the whole story, also\n\
+                     for PostgreSQL, which is backed up with its own tools.",
+                )
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .required(true)
+                        .value_parser(value_parser!(PathBuf))
+                        .help("The file to write. One that is there is not written over."),
+                ),
+        )
+        .subcommand(
+            with_settings(Command::new("restored"))
+                .about("Ends every open delivery of a store that was restored from a backup, so that nothing is sent twice.")
+                .after_help(
+                    "Run it once, before the first server starts on what was restored. What was open in the backup may have been\n\
+                     delivered after it: it ends as failed, with the reason `restored`, and a recovery sends it again where it is\n\
+                     wanted. Without this command a server sends it. docs/backup.md says when to do which.",
+                ),
+        )
         .subcommand(Command::new("openapi").about("Prints the OpenAPI document of the HTTP API."))
 }
 
@@ -153,6 +190,21 @@ fn key_command() -> Command {
             with_settings(Command::new("new-operator"))
                 .about("Adds an operator key to the data folder of a stopped server, and prints it.")
                 .after_help(after_settings()),
+        )
+}
+
+fn migrate_command() -> Command {
+    with_settings(Command::new("migrate-to"))
+        .about("Copies the data folder of a stopped server into an empty PostgreSQL, and checks every row.")
+        .after_help(
+            "The folder is not changed. A copy that is cut off goes on where it was when the command is given again; until it\n\
+             is done, no server starts on the database. A password in the URL is better given in POSTRIDER_DATABASE_URL, since\n\
+             a command line is read by every user of the machine.",
+        )
+        .arg(
+            Arg::new("url")
+                .value_name("URL")
+                .help("postgres://user:password@host:5432/database. Default: POSTRIDER_DATABASE_URL."),
         )
 }
 
@@ -268,6 +320,15 @@ fn read(matches: &ArgMatches) -> Call {
     match matches.subcommand() {
         Some(("serve", given)) => Call::Serve(sources(given)),
         Some(("doctor", given)) => Call::Doctor(sources(given)),
+        Some(("migrate-to", given)) => Call::MigrateTo {
+            sources: sources(given),
+            url: given.get_one::<String>("url").map(|url| SecretString::from(url.as_str())),
+        },
+        Some(("backup", given)) => Call::Backup {
+            sources: sources(given),
+            file: given.get_one::<PathBuf>("file").expect("because clap requires it").clone(),
+        },
+        Some(("restored", given)) => Call::Restored(sources(given)),
         Some(("openapi", _)) => Call::OpenApi,
         Some(("demo", given)) => {
             Call::Demo(if given.get_flag("once") { AfterDemo::Exit } else { AfterDemo::StayUp })

@@ -64,6 +64,9 @@ pub(crate) enum Synchronous {
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) data: PathBuf,
+    /// Holds a password.
+    pub(crate) database_url: Option<SecretString>,
+    pub(crate) node_name: Option<String>,
     pub(crate) public_url: Option<String>,
     pub(crate) operator_key: Option<SecretString>,
     /// 64 hex digits, checked.
@@ -82,6 +85,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data: PathBuf::from("postrider-data"),
+            database_url: None,
+            node_name: None,
             public_url: None,
             operator_key: None,
             master_key: None,
@@ -118,6 +123,33 @@ pub(crate) const SETTINGS: &[Setting] = &[
         on_command_line: OnCommandLine::Flag,
         set: |config, text| {
             config.data = PathBuf::from(text);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database_url",
+        value: "URL",
+        default: "none: SQLite in the data folder",
+        about: "A PostgreSQL 15 or newer in place of the data folder, shared by any number of nodes: \
+                postgres://user:password@host:5432/database. Several hosts, with commas, for failover. Needs master_key. \
+                A command line is read by every user of the machine: a password belongs into the environment or the file.",
+        on_command_line: OnCommandLine::Flag,
+        set: |config, text| {
+            if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+                return Err("it must begin with postgres://".to_owned());
+            }
+            config.database_url = Some(SecretString::from(text));
+            Ok(())
+        },
+    },
+    Setting {
+        name: "node_name",
+        value: "NAME",
+        default: "the address it listens on",
+        about: "How this node is called among those on the same PostgreSQL: for people.",
+        on_command_line: OnCommandLine::Flag,
+        set: |config, text| {
+            config.node_name = Some(text.to_owned());
             Ok(())
         },
     },

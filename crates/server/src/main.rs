@@ -38,6 +38,9 @@ fn run(call: Call) -> Result<ExitCode, Complaint> {
         Call::ProfileCheck(file) => commands::profile::check(&file)?,
         Call::Verify(call) => return Ok(commands::verify::run(&call)),
         Call::Doctor(sources) => return in_runtime(commands::doctor::run(&sources)),
+        Call::MigrateTo { sources, url } => in_runtime(commands::migrate_to::run(&sources, url))?,
+        Call::Backup { sources, file } => commands::backup::run(&sources, &file)?,
+        Call::Restored(sources) => in_runtime(commands::restored::run(&sources))?,
         Call::OpenApi => commands::openapi::run()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -15,8 +15,8 @@ use postrider_egress::{AllowList, Egress, EgressConfig, Policy, SystemResolver};
 use postrider_engine::control::{Actor, Created, Installation, NewKey, Role};
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Engine, Parts};
-use postrider_store::{MasterKey, OpenOptions, Store, StoreError};
-use secrecy::SecretString;
+use postrider_store::{Database, MasterKey, OpenOptions, Store, StoreError};
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -80,7 +80,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
     let address = listener.local_addr().map_err(|error| {
         Complaint::new("the listener has no address", error.to_string(), "run `postrider doctor`")
     })?;
-    let engine = engine(config, LaneLimits::default()).await?;
+    let engine = engine(config, Some(address), LaneLimits::default()).await?;
     let new_operator_key =
         engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
 
@@ -92,14 +92,14 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
         // A dropped sender means the same as a message: nobody is left who wants it to run.
         let _ = told_to_stop.await;
     }));
-    tracing::info!(%address, data = %config.data.display(), "serve.started");
+    tracing::info!(%address, shared = engine.store().is_shared(), "serve.started");
     Ok(Running { engine, address, public_url, new_operator_key, stop_listening, listening })
 }
 
 /// Adds an operator key to the data folder of a stopped server.
 pub(crate) async fn new_operator_key(config: &Config) -> Result<SecretString, Complaint> {
     // Without a slot it sends nothing: this is no server, and the next one will find all that is due.
-    let engine = engine(config, LaneLimits::NOTHING).await?;
+    let engine = engine(config, None, LaneLimits::NOTHING).await?;
     let new = NewKey {
         role: Role::Operator,
         tenant: None,
@@ -126,10 +126,15 @@ pub(crate) fn exposure_warning(config: &Config) -> Option<(String, &'static str)
 }
 
 /// Store and egress with an engine on them.
-async fn engine(config: &Config, lanes: LaneLimits) -> Result<Engine, Complaint> {
+/// `listens`: none for a command that is no server.
+async fn engine(
+    config: &Config,
+    listens: Option<SocketAddr>,
+    lanes: LaneLimits,
+) -> Result<Engine, Complaint> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom);
-    let store = open_store(config, clock.as_ref(), random.clone()).await?;
+    let store = open_store(config, listens, clock.as_ref(), random.clone()).await?;
     Engine::start(Parts {
         store,
         egress: Arc::new(egress(config)?),
@@ -142,8 +147,33 @@ async fn engine(config: &Config, lanes: LaneLimits) -> Result<Engine, Complaint>
     .map_err(not_started)
 }
 
-async fn open_store(config: &Config, clock: &dyn Clock, random: Arc<dyn Random>) -> Result<Store, Complaint> {
-    let mut options = OpenOptions::new(&config.data, random, clock.now());
+async fn open_store(
+    config: &Config,
+    listens: Option<SocketAddr>,
+    clock: &dyn Clock,
+    random: Arc<dyn Random>,
+) -> Result<Store, Complaint> {
+    let options = store_options(config, listens, clock, random);
+    Store::open(options).await.map_err(|error| not_opened(config, &error))
+}
+
+/// How the store that `config` describes is opened.
+pub(crate) fn store_options(
+    config: &Config,
+    listens: Option<SocketAddr>,
+    clock: &dyn Clock,
+    random: Arc<dyn Random>,
+) -> OpenOptions {
+    let database = match &config.database_url {
+        Some(url) => Database::Postgres(url.expose_secret().to_owned()),
+        None => Database::Folder(config.data.clone()),
+    };
+    let mut options = OpenOptions::of(database, random, clock.now());
+    options.node_name = match (&config.node_name, listens) {
+        (Some(name), _) => name.clone(),
+        (None, Some(address)) => address.to_string(),
+        (None, None) => "a command".to_owned(),
+    };
     options.master_key = config.master_key_bytes().map(|bytes| MasterKey::new(Box::new(bytes)));
     options.synchronous = match config.synchronous {
         Synchronous::Full => postrider_store::Synchronous::Full,
@@ -151,10 +181,32 @@ async fn open_store(config: &Config, clock: &dyn Clock, random: Arc<dyn Random>)
         Synchronous::Off => postrider_store::Synchronous::Off,
     };
     options.unsafe_allowed = config.allow_unsafe_sync;
-    Store::open(options).await.map_err(|error| store_not_opened(&config.data, &error))
+    options
 }
 
-fn store_not_opened(folder: &Path, error: &StoreError) -> Complaint {
+pub(crate) fn not_opened(config: &Config, error: &StoreError) -> Complaint {
+    match &config.database_url {
+        Some(_) => database_not_opened(error),
+        None => store_not_opened(&config.data, error),
+    }
+}
+
+pub(crate) fn database_not_opened(error: &StoreError) -> Complaint {
+    let remedy = match error {
+        StoreError::MasterKey(_) => "give every node the same key in POSTRIDER_MASTER_KEY",
+        StoreError::Migration(_) => {
+            "run the version of Postrider that this database was last used with, or a newer one"
+        }
+        StoreError::Unsafe(_) => "change the server, or set allow_unsafe_sync when the data may be lost",
+        StoreError::Misconfigured(_) => "correct POSTRIDER_DATABASE_URL, or the flag --database-url",
+        _ => {
+            "check that the server runs, takes connections from this machine, and knows the user and the database"
+        }
+    };
+    Complaint::new("the PostgreSQL store could not be opened", error.to_string(), remedy)
+}
+
+pub(crate) fn store_not_opened(folder: &Path, error: &StoreError) -> Complaint {
     let remedy = match error {
         StoreError::InUse(_) => "stop the other process, or give this one another folder with --data",
         StoreError::MasterKey(_) => {

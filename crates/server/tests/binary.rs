@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Method};
 use postrider_egress::{
     AllowList, Egress, EgressConfig, FixedNames, Policy, ReadBody, Request, Reuse, Target,
 };
-use postrider_testkit::receiver::{Answer, Receiver};
+use postrider_testkit::postgres::Postgres;
+use postrider_testkit::receiver::{Answer, Gate, Receiver};
 use tempfile::TempDir;
 
 fn postrider() -> Command {
@@ -46,19 +47,41 @@ impl Server {
         Self::start_logging(data, "error", Stdio::null())
     }
 
+    /// A node on a PostgreSQL.
+    fn start_on(database: &str, master_key: &str) -> Self {
+        let mut command = postrider();
+        command.env("POSTRIDER_DATABASE_URL", database).env("POSTRIDER_MASTER_KEY", master_key);
+        Self::spawn(
+            command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", "error"]).stderr(Stdio::null()),
+        )
+    }
+
     fn start_logging(data: &Path, level: &str, log: Stdio) -> Self {
-        let mut process = postrider()
-            .args(["serve", "--listen", "127.0.0.1:0", "--log-level", level, "--data"])
-            .arg(data)
+        let mut command = postrider();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--log-level", level, "--data"]).arg(data);
+        Self::spawn(command.stderr(log))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut process = command
             .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8")
             .stdout(Stdio::piped())
-            .stderr(log)
             .spawn()
             .expect("the binary starts");
         let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
         let first = lines.next().expect("it says where it listens").expect("in UTF-8");
         let url = first.strip_prefix("Postrider listens on ").expect("its first line").to_owned();
         Self { process, lines, url }
+    }
+
+    /// The key that the first start on a folder shows.
+    fn operator_key(&mut self) -> String {
+        loop {
+            let line = self.lines.next().expect("it shows the key").expect("in UTF-8");
+            if let Some(key) = operator_key(&line) {
+                return key;
+            }
+        }
     }
 
     /// The rest of what it printed, after it was told to end and ended well.
@@ -286,12 +309,7 @@ async fn no_secret_is_in_a_log_however_detailed() {
     let log = folder.path().join("log");
     let file = std::fs::File::create(&log).expect("a file");
     let mut server = Server::start_logging(&folder.path().join("data"), "trace", file.into());
-    let key = loop {
-        let line = server.lines.next().expect("it shows the key").expect("in UTF-8");
-        if let Some(key) = operator_key(&line) {
-            break key;
-        }
-    };
+    let key = server.operator_key();
     let receiver = Receiver::start().await;
     let failing = Receiver::start().await;
     failing.answer(Answer::status(500));
@@ -320,6 +338,133 @@ async fn no_secret_is_in_a_log_however_detailed() {
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
+}
+
+/// How often each event was received, by its id in the profile `standard`.
+fn times_received(receiver: &Receiver) -> Vec<usize> {
+    let mut times = std::collections::BTreeMap::<String, usize>::new();
+    for request in receiver.received() {
+        *times.entry(request.header("webhook-id").expect("an id").to_owned()).or_default() += 1;
+    }
+    times.into_values().collect()
+}
+
+async fn webhook(api: &Api, receiver: &Receiver, events: &str) {
+    let body = format!(r#"{{"url":"{}","events":["{events}"]}}"#, receiver.url("/"));
+    api.post("/v1/webhooks", &body).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_data_folder_moves_to_postgresql_and_nothing_is_sent_twice() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().to_str().expect("a plain path");
+    let database = Postgres::shared_database("moved");
+    let receiver = Receiver::start().await;
+    let mut server = Server::start(folder.path());
+    let key = server.operator_key();
+    let api = Api::new(&server.url, &key);
+    api.post("/v1/tenants", r#"{"id":"acme","profile":"standard"}"#).await;
+    webhook(&api, &receiver, "*").await;
+    for n in 0..30 {
+        api.post("/v1/events", &format!(r#"{{"type":"order.created","data":{{"n":{n}}}}}"#)).await;
+    }
+    receiver.wait_for(30).await;
+    let migrate = || {
+        let mut command = postrider();
+        command.args(["migrate-to", "--data", data]).env("POSTRIDER_DATABASE_URL", &database.url);
+        command
+    };
+    let refused = migrate().output().expect("the binary runs");
+    assert!(!refused.status.success() && err(&refused).contains("another process"), "{}", err(&refused));
+    server.stop();
+    assert!(err(&run(&["migrate-to", "--data", data])).contains("POSTRIDER_DATABASE_URL"));
+
+    let mut killed =
+        migrate().stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    let mut said = BufReader::new(killed.stderr.take().expect("piped")).lines();
+    said.find(|line| line.as_ref().is_ok_and(|line| line.starts_with("tenant ")))
+        .expect("it copies")
+        .expect("UTF-8");
+    killed.kill().expect("it is ours");
+    killed.wait().expect("it ended");
+    let done = run(&["migrate-to", "--data", data, &database.url]);
+    assert!(done.status.success(), "{}", err(&done));
+    for word in ["Every row was read back and is the same", "POSTRIDER_MASTER_KEY", "master.key"] {
+        assert!(out(&done).contains(word), "{}", out(&done));
+    }
+    let master_key = std::fs::read_to_string(folder.path().join("master.key")).expect("the key");
+    assert!(!out(&done).contains(master_key.trim()) && !err(&done).contains(master_key.trim()));
+
+    let server = Server::start_on(&database.url, master_key.trim());
+    let api = Api::new(&server.url, &key);
+    api.post("/v1/events", r#"{"type":"order.created","data":{"n":30}}"#).await;
+    receiver.wait_for(31).await;
+    assert_eq!(times_received(&receiver), [1; 31]);
+    let again = migrate().output().expect("the binary runs");
+    assert!(!again.status.success() && err(&again).contains("already"), "{}", err(&again));
+    server.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_made_beside_a_running_server_and_what_is_restored_sends_nothing_by_itself() {
+    let folder = TempDir::new().expect("a folder");
+    let (data, file) = (folder.path().join("data"), folder.path().join("file"));
+    let [data_text, file_text] = [&data, &file].map(|path| path.to_str().expect("a plain path"));
+    let [receiver, hanging] = [Receiver::start().await, Receiver::start().await];
+    hanging.answer(Answer::ok().behind(&Gate::closed()));
+    let mut server = Server::start(&data);
+    let key = server.operator_key();
+    let api = Api::new(&server.url, &key);
+    api.post("/v1/tenants", r#"{"id":"acme","profile":"standard"}"#).await;
+    webhook(&api, &receiver, "order.*").await;
+    webhook(&api, &hanging, "invoice.*").await;
+    for n in 0..5 {
+        api.post("/v1/events", &format!(r#"{{"type":"order.created","data":{{"n":{n}}}}}"#)).await;
+    }
+    receiver.wait_for(5).await;
+    server.stop();
+    let server = Server::start(&data);
+    Api::new(&server.url, &key).post("/v1/events", r#"{"type":"invoice.created","data":{}}"#).await;
+    hanging.wait_for(1).await;
+    let backup = || run(&["backup", "--data", data_text, file_text]);
+    let made = backup();
+    assert!(made.status.success() && out(&made).contains("master.key"), "{}{}", out(&made), err(&made));
+    let again = backup();
+    assert!(!again.status.success() && err(&again).contains("exists"), "{}", err(&again));
+    drop(server);
+
+    let restored = folder.path().join("restored");
+    std::fs::create_dir(&restored).expect("a folder");
+    std::fs::copy(&file, restored.join("postrider.db")).expect("copied");
+    std::fs::copy(data.join("master.key"), restored.join("master.key")).expect("copied");
+    let ended = run(&["restored", "--data", restored.to_str().expect("a plain path")]);
+    assert!(ended.status.success(), "{}", err(&ended));
+    let line =
+        |word: &str| out(&ended).lines().find(|line| line.contains(word)).map(|line| line.trim().to_owned());
+    assert!(line("were being sent").is_some_and(|line| line.starts_with("1 ")), "{}", out(&ended));
+    assert!(line("waited to be sent").is_some_and(|line| line.starts_with("0 ")), "{}", out(&ended));
+
+    let server = Server::start(&restored);
+    Api::new(&server.url, &key).post("/v1/events", r#"{"type":"order.created","data":{"n":5}}"#).await;
+    receiver.wait_for(6).await;
+    assert_eq!(times_received(&receiver), [1; 6]);
+    server.stop();
+    assert_eq!(hanging.received().len(), 1);
+}
+
+#[test]
+fn backups_of_postgresql_are_left_to_its_own_tools_and_an_empty_folder_is_told() {
+    let folder = TempDir::new().expect("a folder");
+    let data = folder.path().to_str().expect("a plain path");
+    let file = folder.path().join("file");
+    let file = file.to_str().expect("a plain path");
+    let refused = run(&["backup", "--database-url", "postgres://u@127.0.0.1:1/d", file]);
+    assert!(!refused.status.success() && err(&refused).contains("pg_dump"), "{}", err(&refused));
+    for arguments in [&["backup", "--data", data, file][..], &["restored", "--data", data]] {
+        let refused = run(arguments);
+        assert!(!refused.status.success() && err(&refused).contains("no store"), "{}", err(&refused));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }
 
 /// A caller of the tenant `acme`.

@@ -10,9 +10,11 @@ use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reas
 use postrider_domain::event::EventKind;
 use postrider_domain::id::{AuditId, DeliveryId, EventId, JobId, KeyId, TenantId, WebhookId};
 use postrider_domain::time::Timestamp;
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqlitePool, ValueRef as _};
-use tokio::sync::OwnedMutexGuard;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Row as _, Sqlite, SqlitePool, TypeInfo as _, ValueRef as _};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard};
+use uuid::Uuid;
 
 use crate::StoreError;
 
@@ -125,7 +127,24 @@ impl<'a> From<Option<&'a [u8]>> for Value<'a> {
 }
 
 /// One row of an answer.
-pub struct Row(SqliteRow);
+pub struct Row(AnyRow);
+
+enum AnyRow {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self(AnyRow::Sqlite(row))
+    }
+}
+
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self(AnyRow::Postgres(row))
+    }
+}
 
 impl Row {
     /// The column named so in the statement. NULL is an error unless `T` is an `Option`.
@@ -141,34 +160,62 @@ pub struct Unreadable(&'static str);
 /// One cell, before it is a Rust type.
 #[derive(Clone, Copy)]
 pub struct Cell<'a> {
-    row: &'a SqliteRow,
+    row: &'a AnyRow,
     name: &'a str,
 }
 
+const NO_COLUMN: Unreadable = Unreadable("the statement answers no such column");
+const NULL: Unreadable = Unreadable("is NULL");
+const OTHER_TYPE: Unreadable = Unreadable("has another type");
+
 impl<'a> Cell<'a> {
     fn is_null(self) -> Result<bool, Unreadable> {
-        match self.row.try_get_raw(self.name) {
-            Ok(value) => Ok(value.is_null()),
-            Err(_) => Err(Unreadable("the statement answers no such column")),
+        match self.row {
+            AnyRow::Sqlite(row) => row.try_get_raw(self.name).map(|value| value.is_null()),
+            AnyRow::Postgres(row) => row.try_get_raw(self.name).map(|value| value.is_null()),
         }
+        .map_err(|_| NO_COLUMN)
     }
 
     fn checked<T>(self) -> Result<T, Unreadable>
     where
-        T: sqlx::Decode<'a, Sqlite> + sqlx::Type<Sqlite>,
+        T: sqlx::Decode<'a, Sqlite> + sqlx::Type<Sqlite> + sqlx::Decode<'a, Postgres> + sqlx::Type<Postgres>,
     {
         if self.is_null()? {
-            return Err(Unreadable("is NULL"));
+            return Err(NULL);
         }
-        self.row.try_get(self.name).map_err(|_| Unreadable("has another type"))
+        match self.row {
+            AnyRow::Sqlite(row) => row.try_get(self.name),
+            AnyRow::Postgres(row) => row.try_get(self.name),
+        }
+        .map_err(|_| OTHER_TYPE)
     }
 
+    /// PostgreSQL's narrow columns are integers like all others.
     fn int(self) -> Result<i64, Unreadable> {
-        self.checked()
+        let AnyRow::Postgres(row) = self.row else { return self.checked() };
+        if self.is_null()? {
+            return Err(NULL);
+        }
+        let value = row.try_get_raw(self.name).map_err(|_| NO_COLUMN)?;
+        match value.type_info().name() {
+            "INT2" => row.try_get::<i16, _>(self.name).map(i64::from),
+            "INT4" => row.try_get::<i32, _>(self.name).map(i64::from),
+            _ => row.try_get(self.name),
+        }
+        .map_err(|_| OTHER_TYPE)
     }
 
     fn id(self) -> Result<[u8; 16], Unreadable> {
-        self.checked::<&[u8]>()?.try_into().map_err(|_| Unreadable("is not 16 bytes long"))
+        match self.row {
+            AnyRow::Sqlite(_) => {
+                self.checked::<&[u8]>()?.try_into().map_err(|_| Unreadable("is not 16 bytes long"))
+            }
+            AnyRow::Postgres(_) if self.is_null()? => Err(NULL),
+            AnyRow::Postgres(row) => {
+                row.try_get::<Uuid, _>(self.name).map(Uuid::into_bytes).map_err(|_| OTHER_TYPE)
+            }
+        }
     }
 }
 
@@ -236,6 +283,11 @@ impl Column for Bytes {
         cell.checked::<Vec<u8>>().map(Self::from)
     }
 }
+impl Column for [u8; 16] {
+    fn read(cell: Cell<'_>) -> Result<Self, Unreadable> {
+        cell.id()
+    }
+}
 impl Column for [u8; 32] {
     fn read(cell: Cell<'_>) -> Result<Self, Unreadable> {
         cell.checked::<&[u8]>()?.try_into().map_err(|_| Unreadable("is not 32 bytes long"))
@@ -258,30 +310,48 @@ impl From<String> for Sql {
     }
 }
 
-type Query = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+type SqliteQuery = sqlx::query::Query<'static, Sqlite, SqliteArguments>;
+type PostgresQuery = sqlx::query::Query<'static, Postgres, PgArguments>;
 
-fn query(sql: Sql, values: &[Value<'_>]) -> Result<Query, StoreError> {
-    let text = match &sql {
+/// A statement with its values, for either driver: the same text in both arms.
+macro_rules! bound {
+    ($sql:expr, $values:expr, $id:expr) => {{
+        let mut query = match $sql {
+            Sql::Const(text) => sqlx::query(text),
+            Sql::Built(text) => sqlx::query(AssertSqlSafe(text)),
+        };
+        for value in $values {
+            query = match *value {
+                Value::Id(id) => query.bind(id.map($id)),
+                Value::Int(int) => query.bind(int),
+                Value::Text(text) => query.bind(text.map(str::to_owned)),
+                Value::Bytes(bytes) => query.bind(bytes.map(<[u8]>::to_vec)),
+            };
+        }
+        query
+    }};
+}
+
+fn sqlite(sql: Sql, values: &[Value<'_>]) -> Result<SqliteQuery, StoreError> {
+    check_count(&sql, values)?;
+    Ok(bound!(sql, values, |id| id.to_vec()))
+}
+
+fn postgres(sql: Sql, values: &[Value<'_>]) -> Result<PostgresQuery, StoreError> {
+    check_count(&sql, values)?;
+    Ok(bound!(sql, values, Uuid::from_bytes))
+}
+
+fn check_count(sql: &Sql, values: &[Value<'_>]) -> Result<(), StoreError> {
+    let text = match sql {
         Sql::Const(text) => text,
         Sql::Built(text) => text.as_str(),
     };
     let wanted = placeholders(text);
-    if wanted != values.len() {
-        return Err(StoreError::Internal(format!("{wanted} placeholders, {} values: {text}", values.len())));
+    if wanted == values.len() {
+        return Ok(());
     }
-    let mut query = match sql {
-        Sql::Const(text) => sqlx::query(text),
-        Sql::Built(text) => sqlx::query(AssertSqlSafe(text)),
-    };
-    for value in values {
-        query = match *value {
-            Value::Id(id) => query.bind(id.map(|id| id.to_vec())),
-            Value::Int(int) => query.bind(int),
-            Value::Text(text) => query.bind(text.map(str::to_owned)),
-            Value::Bytes(bytes) => query.bind(bytes.map(<[u8]>::to_vec)),
-        };
-    }
-    Ok(query)
+    Err(StoreError::Internal(format!("{} values for {wanted} placeholders in: {text}", values.len())))
 }
 
 /// The highest n of all `$n` in a statement. Statements hold no string literals with a dollar sign.
@@ -296,61 +366,116 @@ fn placeholders(text: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// Reads, each of one statement, on a connection of its own that cannot write.
+/// Runs a statement on whichever executor there is, and makes [`Row`]s of what it answers.
+macro_rules! run {
+    ($any:expr, $enum:ident, $sql:expr, $values:expr, $executor:ident => $on:expr, $method:ident) => {
+        match $any {
+            $enum::Sqlite($executor) => sqlite($sql.into(), $values)?
+                .$method($on)
+                .await
+                .map(|answer| answer.into_iter().map(Row::from).collect::<Vec<_>>()),
+            $enum::Postgres($executor) => postgres($sql.into(), $values)?
+                .$method($on)
+                .await
+                .map(|answer| answer.into_iter().map(Row::from).collect::<Vec<_>>()),
+        }
+    };
+}
+
+/// Reads, each of one statement.
 #[derive(Clone)]
 pub struct Reader {
-    pool: SqlitePool,
+    pool: Pool,
+}
+
+#[derive(Clone)]
+enum Pool {
+    /// Of connections that cannot write.
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
 }
 
 impl Reader {
-    pub(crate) fn new(pool: SqlitePool) -> Self {
-        Self { pool }
+    pub(crate) fn sqlite(pool: SqlitePool) -> Self {
+        Self { pool: Pool::Sqlite(pool) }
+    }
+
+    pub(crate) fn postgres(pool: PgPool) -> Self {
+        Self { pool: Pool::Postgres(pool) }
     }
 
     pub async fn all(&self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        let rows = query(sql.into(), values)?.fetch_all(&self.pool).await?;
-        Ok(rows.into_iter().map(Row).collect())
+        Ok(run!(&self.pool, Pool, sql, values, pool => pool, fetch_all)?)
     }
 
     pub async fn maybe(&self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<Option<Row>, StoreError> {
-        Ok(query(sql.into(), values)?.fetch_optional(&self.pool).await?.map(Row))
+        Ok(run!(&self.pool, Pool, sql, values, pool => pool, fetch_optional)?.pop())
     }
 
     /// The one row that must be there; [`StoreError::NotFound`] when it is not.
     pub async fn one(&self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<Row, StoreError> {
-        Ok(Row(query(sql.into(), values)?.fetch_one(&self.pool).await?))
+        self.maybe(sql, values).await?.ok_or(StoreError::NotFound)
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+        }
     }
 }
 
 /// A cold transaction that writes. Dropped without [`commit`](Self::commit) it is undone.
 ///
-/// It holds the same fair lock as the writer of hot work: neither starves the other, and no work is accepted while it is
-/// open. Keep it short, and never wait inside it for a hot operation or for the network.
+/// It takes turns with this process's hot work: neither starves the other, and no work is accepted while it is open. Keep
+/// it short, and never wait inside it for a hot operation or for the network.
 pub struct WriteTx {
-    // Declared first, dropped first: the transaction ends before the lock is let go.
-    transaction: sqlx::Transaction<'static, Sqlite>,
-    _turn: OwnedMutexGuard<()>,
+    // Declared first, dropped first: the transaction ends before the turn is let go.
+    transaction: Transaction,
+    _turn: Turn,
+}
+
+enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+enum Turn {
+    Sqlite { _turn: OwnedMutexGuard<()> },
+    Postgres { _turn: OwnedRwLockWriteGuard<()> },
 }
 
 impl WriteTx {
-    pub(crate) async fn begin(pool: &SqlitePool, turn: OwnedMutexGuard<()>) -> Result<Self, StoreError> {
+    pub(crate) async fn sqlite(pool: &SqlitePool, turn: OwnedMutexGuard<()>) -> Result<Self, StoreError> {
         // A transaction that begins by reading cannot begin to write once another has written in between.
-        let transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-        Ok(Self { transaction, _turn: turn })
+        let transaction = Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?);
+        Ok(Self { transaction, _turn: Turn::Sqlite { _turn: turn } })
+    }
+
+    pub(crate) async fn postgres(pool: &PgPool, turn: OwnedRwLockWriteGuard<()>) -> Result<Self, StoreError> {
+        let transaction = Transaction::Postgres(pool.begin().await?);
+        Ok(Self { transaction, _turn: Turn::Postgres { _turn: turn } })
+    }
+
+    /// Whether its database is shared with other processes.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.transaction, Transaction::Postgres(_))
     }
 
     /// Answers how many rows were changed.
     pub async fn execute(&mut self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        Ok(query(sql.into(), values)?.execute(&mut *self.transaction).await?.rows_affected())
+        Ok(match &mut self.transaction {
+            Transaction::Sqlite(transaction) => {
+                sqlite(sql.into(), values)?.execute(&mut **transaction).await?.rows_affected()
+            }
+            Transaction::Postgres(transaction) => {
+                postgres(sql.into(), values)?.execute(&mut **transaction).await?.rows_affected()
+            }
+        })
     }
 
     pub async fn all(&mut self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        let rows = query(sql.into(), values)?.fetch_all(&mut *self.transaction).await?;
-        Ok(rows.into_iter().map(Row).collect())
+        Ok(run!(&mut self.transaction, Transaction, sql, values, tx => &mut **tx, fetch_all)?)
     }
 
     pub async fn maybe(
@@ -358,16 +483,20 @@ impl WriteTx {
         sql: impl Into<Sql>,
         values: &[Value<'_>],
     ) -> Result<Option<Row>, StoreError> {
-        Ok(query(sql.into(), values)?.fetch_optional(&mut *self.transaction).await?.map(Row))
+        Ok(run!(&mut self.transaction, Transaction, sql, values, tx => &mut **tx, fetch_optional)?.pop())
     }
 
     /// The one row that must be there; [`StoreError::NotFound`] when it is not.
     pub async fn one(&mut self, sql: impl Into<Sql>, values: &[Value<'_>]) -> Result<Row, StoreError> {
-        Ok(Row(query(sql.into(), values)?.fetch_one(&mut *self.transaction).await?))
+        self.maybe(sql, values).await?.ok_or(StoreError::NotFound)
     }
 
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        match self.transaction {
+            Transaction::Sqlite(transaction) => transaction.commit().await?,
+            Transaction::Postgres(transaction) => transaction.commit().await?,
+        }
+        Ok(())
     }
 }
 

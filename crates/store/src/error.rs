@@ -18,6 +18,12 @@ pub enum StoreError {
     /// A row with this key exists already.
     #[error("a row with this key exists already: {0}")]
     Duplicate(String),
+    /// Others changed the same rows at the same moment. Nothing was written; the caller may try again.
+    #[error("others changed the same rows at the same moment: {0}")]
+    Contended(String),
+    /// Somebody else did this meanwhile. Nothing was written.
+    #[error("somebody else did this meanwhile: {0}")]
+    Moved(&'static str),
     /// The row asked for does not exist.
     #[error("no such row")]
     NotFound,
@@ -27,6 +33,9 @@ pub enum StoreError {
     /// A setting that may lose acknowledged work, without the flag that allows it.
     #[error("{0}")]
     Unsafe(String),
+    /// What the store was opened with cannot be used.
+    #[error("{0}")]
+    Misconfigured(String),
     /// The schema in the database is not one this program can use.
     #[error("{0}")]
     Migration(String),
@@ -88,17 +97,54 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
+/// Classes and codes of SQLSTATE that say something about the server or the moment, not about the statement: the connection
+/// (08), a read-only transaction (25006: a standby), resources (53), the operator's intervention (57), the system (58), a
+/// standby's conflict (72).
+const POSTGRES_PASSES: [&str; 6] = ["08", "25006", "53", "57", "58", "72"];
+/// A serialization failure or deadlock; a lock that was not had in time.
+const POSTGRES_CONTENDED: &str = "40";
+const POSTGRES_LOCKED: &str = "55P03";
+const POSTGRES_TAKEN: &str = "23505";
+const POSTGRES_DAMAGED: &str = "XX";
+
+impl StoreError {
+    /// By PostgreSQL's SQLSTATE.
+    fn from_postgres(code: &str, message: String) -> Self {
+        if code == POSTGRES_TAKEN {
+            Self::Duplicate(message)
+        } else if code.starts_with(POSTGRES_CONTENDED) || code == POSTGRES_LOCKED {
+            Self::Contended(message)
+        } else if POSTGRES_PASSES.iter().any(|passes| code.starts_with(passes)) {
+            Self::Unavailable(message)
+        } else if code.starts_with(POSTGRES_DAMAGED) {
+            Self::Corrupt(message)
+        } else {
+            Self::Internal(message)
+        }
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::RowNotFound => Self::NotFound,
-            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => Self::Unavailable(error.to_string()),
+            sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => {
+                Self::Unavailable(error.to_string())
+            }
+            // What a connection that was cut in the middle of an answer looks like.
+            sqlx::Error::Protocol(_) => Self::Unavailable(error.to_string()),
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Self::Closed,
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
-            sqlx::Error::Database(database) => match database.code().and_then(|code| code.parse().ok()) {
-                Some(code) => Self::from_sqlite(code, error.to_string()),
-                None => Self::Internal(error.to_string()),
-            },
+            sqlx::Error::Database(database) => {
+                let message = error.to_string();
+                if let Some(postgres) = database.try_downcast_ref::<sqlx::postgres::PgDatabaseError>() {
+                    return Self::from_postgres(postgres.code(), message);
+                }
+                match database.code().and_then(|code| code.parse().ok()) {
+                    Some(code) => Self::from_sqlite(code, message),
+                    None => Self::Internal(message),
+                }
+            }
             _ => Self::Internal(error.to_string()),
         }
     }

@@ -4,8 +4,9 @@
 //! waits into one transaction and one sync. The cold one ([`Store::read`], [`Store::write`]) is for configuration and
 //! reads; its statements are portable SQL. No other crate knows which database is behind.
 //!
-//! Reading order: [`work`] (what goes in and out), `open`, `writer` and `hot` (the way of an event), [`history`] (reads),
-//! [`config`], `seal`, `db`, `migrate`.
+//! Reading order: [`work`] (what goes in and out), `open`, `hot` (the way of an event) with `sqlite` and `postgres` behind
+//! it, [`history`] (reads), [`config`], `seal`, `db`, `migrate`. Beside it, for commands that work on a stopped installation:
+//! [`transfer`] (from SQLite to PostgreSQL), [`backup_folder`], [`end_restored`].
 
 pub mod config;
 pub mod db;
@@ -13,17 +14,22 @@ mod error;
 pub mod history;
 mod hot;
 mod migrate;
+mod nodes;
 mod open;
-#[cfg(test)]
-mod plans;
+mod postgres;
+mod restored;
 mod seal;
+mod sqlite;
+pub mod transfer;
 pub mod work;
-mod writer;
 
 pub use db::{Reader, Row, Value, WriteTx};
 pub use error::StoreError;
 pub use history::*;
 pub use hot::{AfterCrashRule, Settled};
-pub use open::{OpenOptions, Store, Synchronous};
+pub use open::{Database, OpenOptions, Store, Synchronous};
+pub use postgres::{Beat, CONNECTIONS_MAX, Heard, Listener, NODE_LEASE};
+pub use restored::{Restored, end_restored};
 pub use seal::MasterKey;
+pub use sqlite::backup::{BackupError, backup_folder};
 pub use work::*;

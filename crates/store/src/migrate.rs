@@ -9,18 +9,47 @@ use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
+pub(crate) struct Migration {
+    pub(crate) number: i64,
+    pub(crate) name: &'static str,
+    pub(crate) sql: &'static str,
+    /// Programs whose newest migration is this one, or a later one, still work on the schema that it leaves.
+    pub(crate) works_with: i64,
+}
+
+impl Migration {
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.sql).into()
+    }
 }
 
 const SQLITE: &[Migration] = &[
-    Migration { number: 1, name: "base", sql: include_str!("../../../migrations/sqlite/0001_base.sql") },
+    Migration {
+        number: 1,
+        name: "base",
+        sql: include_str!("../../../migrations/sqlite/0001_base.sql"),
+        works_with: 1,
+    },
     Migration {
         number: 2,
         name: "control",
         sql: include_str!("../../../migrations/sqlite/0002_control.sql"),
+        works_with: 2,
+    },
+];
+
+pub(crate) const POSTGRES: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "base",
+        sql: include_str!("../../../migrations/postgres/0001_base.sql"),
+        works_with: 1,
+    },
+    Migration {
+        number: 2,
+        name: "control",
+        sql: include_str!("../../../migrations/postgres/0002_control.sql"),
+        works_with: 2,
     },
 ];
 
@@ -48,7 +77,7 @@ fn apply(connection: &mut Connection, migrations: &[Migration], now: Timestamp) 
                     "The data folder was used by a newer Postrider (migration {number} is not known here). Start that one."
                 )));
             }
-            Some(known) if hash(known) != *sha256 => {
+            Some(known) if known.hash() != *sha256 => {
                 return Err(StoreError::Migration(format!(
                     "Migration {number} was applied with another text than this program's. Start the program that made \
                      this data folder, or use a new folder."
@@ -60,30 +89,35 @@ fn apply(connection: &mut Connection, migrations: &[Migration], now: Timestamp) 
     for migration in &migrations[applied.len()..] {
         transaction.execute_batch(migration.sql)?;
         transaction
-            .execute(RECORD, params![migration.number, migration.name, hash(migration), now.unix_ms()])?;
+            .execute(RECORD, params![migration.number, migration.name, migration.hash(), now.unix_ms()])?;
         tracing::info!(number = migration.number, name = migration.name, "store.migrated");
     }
     Ok(transaction.commit()?)
-}
-
-fn hash(migration: &Migration) -> [u8; 32] {
-    Sha256::digest(migration.sql).into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const ONE: Migration =
-        Migration { number: 1, name: "one", sql: "CREATE TABLE one (a INTEGER NOT NULL) STRICT" };
-    const TWO: Migration =
-        Migration { number: 2, name: "two", sql: "ALTER TABLE one ADD COLUMN b INTEGER NOT NULL DEFAULT 0" };
+    const ONE: Migration = Migration {
+        number: 1,
+        name: "one",
+        sql: "CREATE TABLE one (a INTEGER NOT NULL) STRICT",
+        works_with: 1,
+    };
+    const TWO: Migration = Migration {
+        number: 2,
+        name: "two",
+        sql: "ALTER TABLE one ADD COLUMN b INTEGER NOT NULL DEFAULT 0",
+        works_with: 1,
+    };
     const CHANGED: Migration =
-        Migration { number: 1, name: "one", sql: "CREATE TABLE one (a TEXT NOT NULL) STRICT" };
+        Migration { number: 1, name: "one", sql: "CREATE TABLE one (a TEXT NOT NULL) STRICT", works_with: 1 };
     const BROKEN: Migration = Migration {
         number: 2,
         name: "broken",
         sql: "CREATE TABLE half (a INTEGER) STRICT; CREATE TABLE one (a INTEGER)",
+        works_with: 1,
     };
 
     fn connection() -> Connection {
@@ -124,6 +158,10 @@ mod tests {
     fn the_shipped_migrations_are_numbered_without_gaps() {
         for (at, migration) in SQLITE.iter().enumerate() {
             assert_eq!(migration.number, at as i64 + 1, "{}", migration.name);
+            assert!(migration.works_with <= migration.number);
+            let same = POSTGRES.get(at).map(|other| (other.number, other.name, other.works_with));
+            assert_eq!(same, Some((migration.number, migration.name, migration.works_with)));
         }
+        assert_eq!(SQLITE.len(), POSTGRES.len());
     }
 }

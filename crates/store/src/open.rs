@@ -1,44 +1,18 @@
-//! Opening and closing a store: the data folder and its lock, settings, schema, master key, connections.
+//! Opening and closing a store, whichever database is behind it.
 
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_domain::random::Random;
 use postrider_domain::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
-use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use tokio::sync::{Mutex, oneshot};
 use zeroize::Zeroizing;
 
 use crate::StoreError;
 use crate::db::{Reader, WriteTx};
-use crate::migrate;
-use crate::seal::{self, MasterKey, Sealer};
-use crate::writer::Writer;
-
-const DATABASE_FILE: &str = "postrider.db";
-const LOCK_FILE: &str = "lock";
-/// Connections for reads: more than the cores of a small machine, so that one long list does not hold up a lookup.
-const READERS: u32 = 4;
-/// How long a statement waits for another connection. Writers take turns by a lock of ours, so nobody should wait at all.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a cold read or write waits for its connection before it answers "unavailable".
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Pages of the write-ahead log at which they are brought back into the database, 16 MiB: pages that are written by every
-/// batch are brought back once in that time, and a start after a crash still reads the log in well under a second.
-const CHECKPOINT_PAGES: u32 = 4096;
-/// Pages that the writer keeps in memory, KiB: the upper levels of all index trees and the leaves that are being filled.
-const WRITER_CACHE_KIB: i64 = 8 * 1024;
-
-const CANARY_FIELD: &str = "meta.canary";
-const CANARY_ROW: [u8; 16] = [0; 16];
-const CANARY_TEXT: &[u8] = b"postrider";
-const CANARY_READ: &str = "SELECT value FROM meta WHERE key = 'canary'";
-const CANARY_WRITE: &str = "INSERT INTO meta (key, value) VALUES ('canary', ?1)";
+use crate::postgres::{NODE_LEASE, Postgres, ServerOptions};
+use crate::seal::{MasterKey, Sealer};
+use crate::sqlite::{FolderOptions, Sqlite};
 
 /// How much of a crash a commit survives (SQLite's `synchronous`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,51 +26,53 @@ pub enum Synchronous {
     Off,
 }
 
-impl Synchronous {
-    const fn pragma(self) -> &'static str {
-        match self {
-            Self::Full => "FULL",
-            Self::Normal => "NORMAL",
-            Self::Off => "OFF",
-        }
-    }
+/// Where a store is kept.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// SQLite's files in a data folder, on a local file system. Made when it does not exist, for its owner only.
+    Folder(PathBuf),
+    /// A PostgreSQL 15 or newer, as a URL: `postgres://user:password@host:5432/database?sslmode=verify-full`. Of several
+    /// hosts (`host-a:5432,host-b:5432`) the one that takes writes is used.
+    Postgres(String),
 }
 
 /// How to open a store.
 pub struct OpenOptions {
-    /// The data folder, on a local file system. Made when it does not exist, for its owner only.
-    pub dir: PathBuf,
-    /// `None`: the file `master.key` in the data folder, made at the first start.
+    pub database: Database,
+    /// `None`: the file `master.key` in the data folder, made at the first start. Required with PostgreSQL.
     pub master_key: Option<MasterKey>,
     pub synchronous: Synchronous,
-    /// Allows a [`Synchronous`] below `Full`.
+    /// Allows a [`Synchronous`] below `Full`, and a PostgreSQL that does not sync.
     pub unsafe_allowed: bool,
-    /// The database file grows to this many pages of 4 KiB and no further; then the store is unavailable for new work, as
+    /// SQLite's file grows to this many pages of 4 KiB and no further; then the store is unavailable for new work, as
     /// on a full disk, until something is removed.
     pub pages_max: Option<u32>,
+    /// How this process is called among the nodes of a PostgreSQL: for people.
+    pub node_name: String,
+    /// For how long after its last beat this process is taken for alive, on a PostgreSQL.
+    pub node_lease: Duration,
     pub random: Arc<dyn Random>,
     pub now: Timestamp,
 }
 
 impl OpenOptions {
     pub fn new(dir: impl Into<PathBuf>, random: Arc<dyn Random>, now: Timestamp) -> Self {
+        Self::of(Database::Folder(dir.into()), random, now)
+    }
+
+    pub fn of(database: Database, random: Arc<dyn Random>, now: Timestamp) -> Self {
         Self {
-            dir: dir.into(),
+            database,
             master_key: None,
             synchronous: Synchronous::Full,
             unsafe_allowed: false,
             pages_max: None,
+            node_name: String::new(),
+            node_lease: NODE_LEASE,
             random,
             now,
         }
     }
-}
-
-/// What every connection that writes is set to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
-    synchronous: Synchronous,
-    pages_max: Option<u32>,
 }
 
 /// The store. Copies share one.
@@ -106,98 +82,77 @@ pub struct Store {
 }
 
 struct Inner {
-    reader: Reader,
-    cold: SqlitePool,
-    /// Whose turn it is to write: the writer thread for a batch, a [`WriteTx`] for its whole life.
-    turn: Arc<Mutex<()>>,
-    writer: Writer,
-    /// Says when the writer's thread has ended and let go of the folder.
-    ended: Mutex<Option<oneshot::Receiver<()>>>,
+    backend: Backend,
     sealer: Sealer,
     random: Arc<dyn Random>,
 }
 
+pub(crate) enum Backend {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
 impl Store {
-    /// Opens the store in a data folder, making folder, schema and master key where they do not exist yet.
+    /// Opens a store, making its schema, and a data folder with its master key, where they do not exist yet.
     pub async fn open(options: OpenOptions) -> Result<Self, StoreError> {
-        if options.synchronous != Synchronous::Full && !options.unsafe_allowed {
-            return Err(StoreError::Unsafe(format!(
-                "synchronous = {} may lose events that were acknowledged. Remove the setting, or start with the flag that \
-                 allows unsafe settings.",
-                options.synchronous.pragma()
-            )));
-        }
-        let path = options.dir.join(DATABASE_FILE);
-        let settings = Settings { synchronous: options.synchronous, pages_max: options.pages_max };
         let random = options.random.clone();
-        let prepared = tokio::task::spawn_blocking(move || prepare(options))
-            .await
-            .map_err(|error| StoreError::Internal(format!("opening the store panicked: {error}")))??;
-
-        let mut connect = SqliteConnectOptions::new().filename(&path).busy_timeout(BUSY_TIMEOUT).synchronous(
-            match settings.synchronous {
-                Synchronous::Full => SqliteSynchronous::Full,
-                Synchronous::Normal => SqliteSynchronous::Normal,
-                Synchronous::Off => SqliteSynchronous::Off,
-            },
-        );
-        let readers = connect.clone().read_only(true);
-        connect = connect.pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string());
-        if let Some(pages_max) = settings.pages_max {
-            connect = connect.pragma("max_page_count", pages_max.to_string());
-        }
-        let cold = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(connect)
-            .await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .connect_with(readers)
-            .await?;
-        let turn = Arc::new(Mutex::new(()));
-        let (writer, ended) =
-            Writer::start(path, settings, prepared.connection, turn.clone(), prepared.lock)?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                reader: Reader::new(readers),
-                cold,
-                turn,
-                writer,
-                ended: Mutex::new(Some(ended)),
-                sealer: prepared.sealer,
-                random,
-            }),
-        })
+        let (backend, sealer) = match options.database {
+            Database::Folder(dir) => {
+                let folder = FolderOptions {
+                    dir,
+                    master_key: options.master_key,
+                    synchronous: options.synchronous,
+                    unsafe_allowed: options.unsafe_allowed,
+                    pages_max: options.pages_max,
+                    random: options.random,
+                    now: options.now,
+                };
+                let (sqlite, sealer) = Sqlite::open(folder).await?;
+                (Backend::Sqlite(sqlite), sealer)
+            }
+            Database::Postgres(url) => {
+                let server = ServerOptions {
+                    url,
+                    master_key: options.master_key,
+                    unsafe_allowed: options.unsafe_allowed,
+                    node_name: options.node_name,
+                    node_lease: options.node_lease,
+                    random: options.random,
+                    now: options.now,
+                };
+                let (postgres, sealer) = Postgres::open(server).await?;
+                (Backend::Postgres(postgres), sealer)
+            }
+        };
+        Ok(Self { inner: Arc::new(Inner { backend, sealer, random }) })
     }
 
-    /// Ends the store for all its copies: what is queued is written, then the data folder is let go of.
+    /// Ends the store for all its copies: what is queued is written, then the database is let go of.
     pub async fn close(&self) {
-        self.inner.cold.close().await;
-        self.inner.reader.close().await;
-        // The writer's connection is the last: closing it brings the write-ahead log back into the database.
-        self.inner.writer.stop().await;
-        if let Some(ended) = self.inner.ended.lock().await.take() {
-            // An error means that the thread died; it has let go of the folder too.
-            let _ = ended.await;
+        match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close().await,
         }
     }
 
-    pub(crate) fn writer(&self) -> &Writer {
-        &self.inner.writer
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.inner.backend
     }
 
     /// For cold reads.
     pub fn read(&self) -> &Reader {
-        &self.inner.reader
+        match self.backend() {
+            Backend::Sqlite(sqlite) => &sqlite.reader,
+            Backend::Postgres(postgres) => &postgres.reader,
+        }
     }
 
-    /// Begins a cold transaction that writes. Waits for its turn behind the hot batches queued before it.
+    /// Begins a cold transaction that writes. Waits for its turn behind this process's hot batches.
     pub async fn write(&self) -> Result<WriteTx, StoreError> {
-        let turn = self.inner.turn.clone().lock_owned().await;
-        WriteTx::begin(&self.inner.cold, turn).await
+        match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.write().await,
+            Backend::Postgres(postgres) => postgres.write().await,
+        }
     }
 
     /// Seals a secret for one field of one row, named by the row's id.
@@ -219,83 +174,4 @@ impl Store {
     ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
         self.inner.sealer.open(field, row, sealed)
     }
-}
-
-struct Prepared {
-    connection: Connection,
-    sealer: Sealer,
-    lock: File,
-}
-
-/// Everything of opening that blocks.
-fn prepare(options: OpenOptions) -> Result<Prepared, StoreError> {
-    let dir = &options.dir;
-    make_private_dir(dir)
-        .map_err(|error| StoreError::Unavailable(format!("the data folder {}: {error}", dir.display())))?;
-    let lock = lock_folder(dir)?;
-    let settings = Settings { synchronous: options.synchronous, pages_max: options.pages_max };
-    let mut connection = connect(&dir.join(DATABASE_FILE), settings)?;
-    migrate::migrate_sqlite(&mut connection, options.now)?;
-    let canary: Option<Vec<u8>> = connection.query_row(CANARY_READ, [], |row| row.get(0)).optional()?;
-    let master = seal::master_key(dir, options.master_key, canary.is_none(), &*options.random)?;
-    let sealer = Sealer::new(&master);
-    match canary {
-        Some(sealed) => {
-            sealer.open(CANARY_FIELD, &CANARY_ROW, &sealed).map_err(|_| {
-                StoreError::MasterKey(format!(
-                    "The master key is not the one that the store in {} was made with. Give that one.",
-                    dir.display()
-                ))
-            })?;
-        }
-        None => {
-            let sealed = sealer.seal(&*options.random, CANARY_FIELD, &CANARY_ROW, CANARY_TEXT);
-            connection.execute(CANARY_WRITE, params![sealed])?;
-        }
-    }
-    Ok(Prepared { connection, sealer, lock })
-}
-
-fn make_private_dir(dir: &Path) -> std::io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
-}
-
-fn lock_folder(dir: &Path) -> Result<File, StoreError> {
-    let path = dir.join(LOCK_FILE);
-    let unavailable = |error: std::io::Error| StoreError::Unavailable(format!("{}: {error}", path.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unavailable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(unavailable(error)),
-    }
-}
-
-/// A connection that writes, with its settings made and checked.
-pub(crate) fn connect(path: &Path, settings: Settings) -> Result<Connection, StoreError> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(StoreError::from)?;
-    if !mode.eq_ignore_ascii_case("wal") {
-        return Err(StoreError::Unsafe(format!(
-            "SQLite cannot use write-ahead logging on {} (it answered \"{mode}\"). The data folder must lie on a local file \
-             system.",
-            path.display()
-        )));
-    }
-    connection.pragma_update(None, "synchronous", settings.synchronous.pragma())?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    connection.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    if let Some(pages_max) = settings.pages_max {
-        connection.pragma_update(None, "max_page_count", pages_max)?;
-    }
-    Ok(connection)
 }

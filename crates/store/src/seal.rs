@@ -23,6 +23,11 @@ const KEY_ID_BYTES: usize = 8;
 const NONCE_BYTES: usize = 24;
 const HEAD_BYTES: usize = 1 + KEY_ID_BYTES + NONCE_BYTES;
 
+/// What a store proves its master key by: sealed at the first start, opened at every other.
+pub(crate) const CANARY_FIELD: &str = "meta.canary";
+pub(crate) const CANARY_ROW: [u8; 16] = [0; 16];
+pub(crate) const CANARY_TEXT: &[u8] = b"postrider";
+
 /// The file in the data folder that holds the master key when none is given.
 const KEY_FILE: &str = "master.key";
 

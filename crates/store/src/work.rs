@@ -9,6 +9,8 @@ use postrider_domain::id::{DeliveryId, EventId, JobId, TenantId, WebhookId};
 use postrider_domain::random::Random;
 use postrider_domain::time::Timestamp;
 
+use crate::StoreError;
+
 /// One unit of work of one tenant: durable whole, or not at all. Commits become durable in the order in which they were
 /// queued.
 pub struct Commit {
@@ -57,6 +59,17 @@ pub struct NewEvent {
     pub deliveries: Vec<NewDelivery>,
 }
 
+impl NewEvent {
+    /// Refuses deliveries whose ids are not from [`first_delivery_id`]: nobody would find them.
+    pub(crate) fn check_ids(&self) -> Result<(), StoreError> {
+        let shared = &self.id.as_bytes()[..FIRST_DELIVERY_SHARED_BYTES];
+        match self.deliveries.iter().all(|delivery| delivery.id.as_bytes().starts_with(shared)) {
+            true => Ok(()),
+            false => Err(StoreError::Internal(format!("a delivery of {} has an id of its own", self.id))),
+        }
+    }
+}
+
 /// One event to one webhook, from now on.
 pub struct NewDelivery {
     /// Of an event's first deliveries: from [`first_delivery_id`], else the commit is refused. Of replays: a new id.
@@ -96,6 +109,7 @@ pub fn first_delivery_id(event: EventId, random: &dyn Random) -> DeliveryId {
 pub(crate) const FIRST_DELIVERY_SHARED_BYTES: usize = 8;
 
 /// The result of an attempt, and what becomes of its delivery.
+#[derive(Clone)]
 pub struct Settlement {
     pub delivery: DeliveryId,
     pub event: EventId,
@@ -180,11 +194,13 @@ pub struct NewIdempotency {
 }
 
 /// From what became of each event of a commit, the answer that its publisher gets.
-pub type AnswerOf = Box<dyn Fn(&[EventOutcome]) -> Vec<u8> + Send>;
+pub type AnswerOf = Box<dyn Fn(&[EventOutcome]) -> Vec<u8> + Send + Sync>;
 
 /// A job's progress.
 pub struct JobMark {
     pub job: JobId,
+    /// How far it had come before. The commit fails as [`StoreError::Moved`] when somebody else moved it meanwhile.
+    pub after: Option<Vec<u8>>,
     /// How far it came, in the job's own terms.
     pub position: Vec<u8>,
     /// Added to its count of what is done.

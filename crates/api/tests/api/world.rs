@@ -1,5 +1,6 @@
 //! An installation of its own for each test, and a caller.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +9,14 @@ use axum::body::Body;
 use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt;
 use postrider_domain::random::Random;
-use postrider_domain::time::Clock;
+use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
 use postrider_engine::control::Installation;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Engine, Parts};
-use postrider_store::{OpenOptions, Store};
+use postrider_store::{Database, MasterKey, OpenOptions, Store};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::home::database_of;
 use postrider_testkit::names::NoNames;
 use postrider_testkit::random::SeededRandom;
 use secrecy::SecretString;
@@ -52,6 +54,17 @@ pub(crate) struct Ask<'w> {
     body: Vec<u8>,
 }
 
+/// The store of a folder, or of the database that stands for it.
+fn store_options(folder: &Path, random: Arc<dyn Random>, now: Timestamp) -> OpenOptions {
+    match database_of(folder) {
+        None => OpenOptions::new(folder, random, now),
+        Some(url) => OpenOptions {
+            master_key: Some(MasterKey::new(Box::new([7; 32]))),
+            ..OpenOptions::of(Database::Postgres(url), random, now)
+        },
+    }
+}
+
 impl World {
     pub(crate) async fn start() -> Self {
         Self::start_with(Installation { require_https: false }).await
@@ -61,7 +74,7 @@ impl World {
         let folder = TempDir::new().expect("a folder for the store");
         let clock = Arc::new(ManualClock::default());
         let random: Arc<dyn Random> = Arc::new(SeededRandom::fresh());
-        let store = Store::open(OpenOptions::new(folder.path(), random.clone(), clock.now()))
+        let store = Store::open(store_options(folder.path(), random.clone(), clock.now()))
             .await
             .expect("a store opens in an empty folder");
         let engine = Engine::start(Parts {

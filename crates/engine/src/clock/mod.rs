@@ -57,6 +57,11 @@ async fn reap(outbound: &Arc<Outbound>, expired_before: Option<Timestamp>) -> Re
     Ok(())
 }
 
+/// Settles claims that ran out, and those of nodes that died.
+pub(crate) async fn reap_expired(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
+    reap(outbound, Some(outbound.clock.now())).await
+}
+
 /// Until the process ends.
 pub async fn run(outbound: Arc<Outbound>) {
     let mut next_sweep = outbound.clock.now().plus(SWEEP_EVERY);
@@ -69,6 +74,13 @@ pub async fn run(outbound: Arc<Outbound>) {
             continue;
         }
         next_sweep = outbound.clock.now().plus(SWEEP_EVERY);
+        if !outbound.leads() {
+            // What is its own it looks after itself.
+            if let Err(error) = reap_expired(&outbound).await {
+                tracing::error!(%error, "reap.failed");
+            }
+            continue;
+        }
         if let Err(error) = sweep::sweep(&outbound).await {
             tracing::error!(%error, "sweep.failed");
         }

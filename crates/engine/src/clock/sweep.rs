@@ -16,9 +16,15 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     let now = outbound.clock.now();
     reap(outbound, Some(now)).await?;
     outbound.store.idempotency_sweep(now.minus(limits::IDEMPOTENCY_KEPT)).await?;
-    for tenant in outbound.catalogue.tenants() {
+    let tenants = outbound.catalogue.tenants();
+    let longest = tenants.iter().map(|tenant| kept(tenant)).max().unwrap_or(limits::RETENTION_DEFAULT);
+    outbound.store.history_roll(now, longest).await?;
+    for tenant in tenants {
         cancel_held_too_long(outbound, &tenant).await?;
-        outbound.store.retention_sweep(now, tenant.id, kept(&tenant)).await?;
+        // Where days go whole, those who keep their history the longest need no more than that.
+        if !outbound.store.is_shared() || kept(&tenant) < longest {
+            outbound.store.retention_sweep(now, tenant.id, kept(&tenant)).await?;
+        }
     }
     Ok(())
 }

@@ -80,9 +80,13 @@ impl Control {
         self.0.turn.clone().lock_owned().await
     }
 
-    /// The tenant as it is now. `not_found` once its deletion was asked for.
-    pub(super) fn tenant_now(&self, tenant: TenantId) -> Result<Arc<Tenant>, Problem> {
-        self.catalogue().tenant(tenant).ok_or_else(|| Problem::not_found("tenant"))
+    /// The tenant as it is now, also when another node changed it a moment ago. `not_found` once its deletion was asked for.
+    /// Called within a turn.
+    pub(super) async fn tenant_now(&self, tenant: TenantId) -> Result<Arc<Tenant>, EngineError> {
+        if self.store().is_shared() {
+            self.follow_tenant(tenant).await?;
+        }
+        Ok(self.catalogue().tenant(tenant).ok_or_else(|| Problem::not_found("tenant"))?)
     }
 
     /// The stored answer, if this very request came before.

@@ -20,7 +20,7 @@ impl Control {
     pub async fn tenant_delete(&self, actor: &Actor, tenant: TenantId) -> Result<Job, EngineError> {
         actor.require(&[Role::Operator], None)?;
         let turn = self.turn().await;
-        let tenant = self.tenant_now(tenant)?;
+        let tenant = self.tenant_now(tenant).await?;
         let now = self.now();
         let params = Params {
             tenant: tenant.public_id.to_string(),

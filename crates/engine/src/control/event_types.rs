@@ -43,7 +43,7 @@ impl Control {
     ) -> Result<Arc<Tenant>, EngineError> {
         actor.require(&[Role::Operator, Role::Publisher], Some(tenant.id))?;
         let turn = self.turn().await;
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         check_open(&tenant)?;
         check_name(&tenant, &put.name)?;
         let description = put.description.unwrap_or_default();
@@ -95,7 +95,7 @@ impl Control {
     ) -> Result<Arc<Tenant>, EngineError> {
         actor.require(&[Role::Operator, Role::Publisher], Some(tenant.id))?;
         let turn = self.turn().await;
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         let Some(before) = tenant.types.get(name) else {
             return Err(Problem::not_found("registered event type").into());
         };

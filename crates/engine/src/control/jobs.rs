@@ -75,7 +75,9 @@ impl Control {
     pub async fn run_jobs(self) {
         let mut uses_due: Option<Timestamp> = None;
         loop {
-            match self.jobs_step().await {
+            // One node works on them for all.
+            let stepped = if self.0.outbound.leads() { self.jobs_step().await } else { Ok(false) };
+            match stepped {
                 Ok(true) => {}
                 Ok(false) => self.idle(uses_due).await,
                 Err(error) => {
@@ -94,6 +96,11 @@ impl Control {
                 }
             };
         }
+    }
+
+    /// There may be a job, and it may be this node's to do.
+    pub(crate) fn jobs_wait(&self) {
+        self.0.work.notify_one();
     }
 
     /// Waits for a job, for the first key that is used, or until the uses of keys are to be written.
@@ -120,7 +127,13 @@ impl Control {
             match batch {
                 Ok(()) => {}
                 // Another try may succeed: the disk, the queue.
-                Err(error @ (StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Closed)) => {
+                Err(
+                    error @ (StoreError::Overloaded
+                    | StoreError::Unavailable(_)
+                    | StoreError::Contended(_)
+                    | StoreError::Closed
+                    | StoreError::Moved(_)),
+                ) => {
                     return Err(error.into());
                 }
                 Err(error) => {

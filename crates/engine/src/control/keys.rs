@@ -95,7 +95,7 @@ impl Control {
         }
         check_scope(&new)?;
         let tenant = match new.tenant {
-            Some(tenant) => Some(self.tenant_now(tenant)?),
+            Some(tenant) => Some(self.tenant_now(tenant).await?),
             None => None,
         };
         let now = self.now();

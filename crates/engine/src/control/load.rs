@@ -47,17 +47,24 @@ impl Control {
             self.catalogue().replace(Arc::new(tenant));
             count += 1;
         }
+        self.load_keys().await?;
+        self.finish_cancellations().await;
+        tracing::info!(tenants = count, profiles = self.catalogue().profiles().len(), "catalogue.loaded");
+        Ok(())
+    }
+
+    /// All keys anew. One of a tenant that is being removed is no key.
+    pub(super) async fn load_keys(&self) -> Result<(), EngineError> {
+        let mut found = HashMap::new();
         for row in self.store().keys_any_tenant().await? {
-            // A key of a tenant that is being removed is no key.
             if row.tenant.is_some_and(|tenant| self.catalogue().tenant(tenant).is_none()) {
                 continue;
             }
             let key =
                 ApiKey { id: row.id, role: keys::role(&row)?, tenant: row.tenant, name: row.name.clone() };
-            self.catalogue().key_put(row.hash, Arc::new(key));
+            found.insert(row.hash, Arc::new(key));
         }
-        self.finish_cancellations().await;
-        tracing::info!(tenants = count, profiles = self.catalogue().profiles().len(), "catalogue.loaded");
+        self.catalogue().keys_replace(found);
         Ok(())
     }
 
@@ -92,7 +99,7 @@ impl Control {
     }
 
     /// All stored versions, and which is in use of each name.
-    async fn load_profiles(&self) -> Result<HashMap<String, ProfileRow>, EngineError> {
+    pub(super) async fn load_profiles(&self) -> Result<HashMap<String, ProfileRow>, EngineError> {
         let mut current = HashMap::new();
         for row in self.store().profiles_all().await? {
             match Profile::parse(&row.source) {

@@ -12,6 +12,7 @@ mod change;
 mod check;
 mod deletion;
 mod event_types;
+mod follow;
 mod jobs;
 mod keys;
 mod load;

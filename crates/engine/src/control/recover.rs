@@ -37,7 +37,7 @@ impl Control {
         if let Some(answer) = self.repeated(again.as_ref()).await? {
             return Ok(Created::Replayed(answer));
         }
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         super::webhooks::check_plan(&tenant)?;
         if tenant.webhook(webhook).is_none() {
             return Err(Problem::not_found("webhook").into());
@@ -118,7 +118,12 @@ impl Control {
                     claim: None,
                 });
             }
-            let job = Some(JobMark { job: row.id, position: last.as_bytes().to_vec(), done });
+            let job = Some(JobMark {
+                job: row.id,
+                after: row.position.clone(),
+                position: last.as_bytes().to_vec(),
+                done,
+            });
             Commit { replays, job, ..Commit::new(params.tenant_id, mint.now) }
         })?;
         Accept::outcome(&mut answer).await?;

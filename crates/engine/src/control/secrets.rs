@@ -70,7 +70,7 @@ impl Control {
         if let Some(answer) = self.repeated(again.as_ref()).await? {
             return Ok(Created::Replayed(answer));
         }
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         super::webhooks::check_plan(&tenant)?;
         let (row, secrets) = self.webhook_rows(&tenant, webhook).await?;
         let now = self.now();

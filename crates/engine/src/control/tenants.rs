@@ -108,7 +108,7 @@ impl Control {
         actor.require(&[Role::Operator, Role::Admin], Some(tenant))?;
         check_admin(actor, &patch)?;
         let turn = self.turn().await;
-        let tenant = self.tenant_now(tenant)?;
+        let tenant = self.tenant_now(tenant).await?;
         let now = self.now();
         let mut change = patch.settings.clone().unwrap_or_default();
         let webhook = settings::take_webhook(&mut change)?;

@@ -104,7 +104,7 @@ impl Control {
         if let Some(answer) = self.repeated(again.as_ref()).await? {
             return Ok(Created::Replayed(answer));
         }
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         check_plan(&tenant)?;
         let draft = self.webhook_new(&tenant, new, self.now())?;
         self.webhook_commit(turn, actor, &tenant, draft, again.as_ref()).await.map(Created::Fresh)
@@ -120,7 +120,7 @@ impl Control {
     ) -> Result<WebhookChanged, EngineError> {
         actor.require(&WRITERS, Some(tenant.id))?;
         let turn = self.turn().await;
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         check_plan(&tenant)?;
         let (row, secrets) = self.webhook_rows(&tenant, webhook).await?;
         let draft = self.webhook_patched(&tenant, row, secrets, patch, self.now())?;
@@ -137,7 +137,7 @@ impl Control {
     ) -> Result<(), EngineError> {
         actor.require(&WRITERS, Some(tenant.id))?;
         let turn = self.turn().await;
-        let tenant = self.tenant_now(tenant.id)?;
+        let tenant = self.tenant_now(tenant.id).await?;
         let (row, _) = self.webhook_rows(&tenant, webhook).await?;
         let draft = self.webhook_deleted(row, self.now())?;
         self.webhook_commit(turn, actor, &tenant, draft, None).await.map(drop)
@@ -151,7 +151,10 @@ impl Control {
         reason: DisabledReason,
     ) -> Result<bool, EngineError> {
         let turn = self.turn().await;
-        let Some(tenant) = self.catalogue().tenant(tenant) else { return Ok(false) };
+        let tenant = match self.tenant_now(tenant).await {
+            Err(EngineError::Refused(_)) => return Ok(false),
+            tenant => tenant?,
+        };
         if tenant.webhook(webhook).is_none_or(|webhook| !webhook.enabled) {
             return Ok(false);
         }

@@ -405,6 +405,10 @@ impl Catalogue {
         self.keys.write().expect(POISON).insert(hash, key);
     }
 
+    pub fn keys_replace(&self, keys: HashMap<KeyHash, Arc<ApiKey>>) {
+        *self.keys.write().expect(POISON) = keys;
+    }
+
     pub fn keys_retain(&self, keep: impl Fn(&ApiKey) -> bool) {
         self.keys.write().expect(POISON).retain(|_, key| keep(key));
     }

@@ -1,7 +1,10 @@
 //! From durable to on its way: what was accepted with a slot is sent at once, what waits is claimed when its lane is free.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use foldhash::HashMap;
 
 use postrider_domain::delivery::{DeliveryKind, Reason};
 use postrider_domain::id::{DeliveryId, EventId, TenantId, WebhookId};
@@ -11,10 +14,11 @@ use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
 use postrider_store::{
-    Claimed, Commit, CommitOutcome, EventOutcome, JobMark, Lease, NewDelivery, NewEvent, NewIdempotency,
-    Settled, Settlement, Store, StoreError, StoredEvent,
+    Claimed, Commit, CommitOutcome, EventOutcome, Heard, JobMark, Lease, NewDelivery, NewEvent,
+    NewIdempotency, Settled, Settlement, Store, StoreError, StoredEvent,
 };
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::attempt::{self, EventInHand, Work};
 use super::catalogue::{Catalogue, Pinned, Tenant, Webhook};
@@ -45,6 +49,9 @@ const UNREADABLE: &str = "What this event was accepted with, the profile's versi
 /// Rounds of the runtime for which a delivery lets others go first. Under load, what comes in is then in the writer's queue
 /// while the disk syncs, and the deliveries have that time for themselves. Otherwise a round takes no time.
 const ROUNDS_BEHIND: usize = 3;
+/// How often other nodes are told of a webhook's backlog.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+const POISON: &str = "because no holder of this lock panics";
 /// Deliveries claimed in one transaction.
 const CLAIM_MAX: usize = 256;
 
@@ -63,6 +70,10 @@ pub struct Outbound {
     /// Results that the store has answered about. Never more than deliveries in hand.
     pub settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
     abandoned: AtomicBool,
+    /// Does for all nodes what one must do.
+    leads: AtomicBool,
+    /// When other nodes were last told that more is due for a webhook than this one can send.
+    told: Mutex<HashMap<WebhookId, Timestamp>>,
 }
 
 /// An event that was handed to the writer, and what is to be done once it is durable.
@@ -119,6 +130,8 @@ impl Outbound {
         settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
     ) -> Self {
         let accept = Accept::new(store.clone(), clock.clone(), random.clone());
+        // Among nodes it has to be found out.
+        let leads = AtomicBool::new(!store.is_shared());
         Self {
             store,
             egress,
@@ -132,6 +145,8 @@ impl Outbound {
             notices,
             settled,
             abandoned: AtomicBool::new(false),
+            leads,
+            told: Mutex::default(),
         }
     }
 
@@ -262,6 +277,11 @@ impl Outbound {
     /// Claims and sends what is due, until the lanes are stopped.
     pub async fn dispatch(self: Arc<Self>) {
         while !self.lanes.is_stopped() {
+            if !self.store.node_is_alive() {
+                // Others may be taking over: what is claimed now would be taken away at once.
+                self.clock.sleep(limits::STORE_RETRY).await;
+                continue;
+            }
             let wants = self.lanes.wants(CLAIM_MAX);
             if wants.is_empty() {
                 self.lanes.work().await;
@@ -299,9 +319,15 @@ impl Outbound {
                 count: u32::try_from(want.count).unwrap_or(u32::MAX),
             })
             .collect();
-        match self.store.delivery_claim(now, until, asked).await {
+        let began = Instant::now();
+        let answered = self.store.delivery_claim(now, until, asked).await;
+        self.metrics.claim_done(began.elapsed());
+        match answered {
             Ok(answers) => {
                 for (want, answer) in live.into_iter().zip(answers) {
+                    if answer.next_due.is_some_and(|due| due <= now) {
+                        self.tell_of_backlog(want.tenant, want.webhook);
+                    }
                     let slots = self.lanes.claimed(want, answer.claimed.len(), answer.next_due);
                     for (claimed, slot) in answer.claimed.into_iter().zip(slots) {
                         self.send_claimed(claimed, slot);
@@ -310,7 +336,7 @@ impl Outbound {
             }
             Err(error) => {
                 tracing::error!(%error, "claim.waits");
-                let again = now.plus(std::time::Duration::from_secs(1));
+                let again = now.plus(Duration::from_secs(1));
                 for want in live {
                     drop(self.lanes.claimed(want, 0, Some(again)));
                 }
@@ -333,20 +359,18 @@ impl Outbound {
 
     async fn cancel(&self, want: Want, reason: Reason) {
         let now = self.clock.now();
-        let due_before = (reason == Reason::Paused).then(|| now.plus(std::time::Duration::from_millis(1)));
+        let due_before = (reason == Reason::Paused).then(|| now.plus(Duration::from_millis(1)));
         let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await
         {
             // What is due later waits for its own time.
             Ok(cancelled) => match self.next_due(want, now).await {
                 // Made after this moment, by a clock that was ahead.
-                Some(due) if cancelled == 0 && due <= now => {
-                    Some(now.plus(std::time::Duration::from_secs(1)))
-                }
+                Some(due) if cancelled == 0 && due <= now => Some(now.plus(Duration::from_secs(1))),
                 next => next,
             },
             Err(error) => {
                 tracing::error!(%error, "cancel.waits");
-                Some(now.plus(std::time::Duration::from_secs(1)))
+                Some(now.plus(Duration::from_secs(1)))
             }
         };
         drop(self.lanes.claimed(want, 0, next));
@@ -357,7 +381,7 @@ impl Outbound {
         let none = postrider_store::Want { tenant: want.tenant, webhook: want.webhook, count: 0 };
         match self.store.delivery_claim(now, now, vec![none]).await {
             Ok(answers) => answers.first().and_then(|answer| answer.next_due),
-            Err(_) => Some(now.plus(std::time::Duration::from_secs(1))),
+            Err(_) => Some(now.plus(Duration::from_secs(1))),
         }
     }
 
@@ -366,7 +390,7 @@ impl Outbound {
         let outbound = self.clone();
         tokio::spawn(async move {
             let Some(tenant) = outbound.catalogue.tenant(claimed.tenant) else { return };
-            let later = outbound.clock.now().plus(std::time::Duration::from_secs(1));
+            let later = outbound.clock.now().plus(Duration::from_secs(1));
             let back = HandBack::of(&claimed);
             let Some(webhook) = tenant.webhook(claimed.webhook).cloned() else {
                 outbound.hand_back(back, Some(later)).await;
@@ -432,7 +456,9 @@ impl Outbound {
         for _ in 0..ROUNDS_BEHIND {
             tokio::task::yield_now().await;
         }
-        let Some(sending) = work.slot.begin().await else {
+        let sending = work.slot.begin().await;
+        // A node that was frozen, or cut off, sends nothing that another may be sending by now.
+        let Some(sending) = sending.filter(|_| self.store.node_is_alive()) else {
             let back = HandBack {
                 tenant: work.tenant.id,
                 webhook: work.webhook.id,
@@ -456,6 +482,38 @@ impl Outbound {
         let pinned = self.catalogue.read_pinned(&self.store, tenant, version).await?;
         self.catalogue.older_put(tenant.id, version, pinned.clone());
         Ok(pinned)
+    }
+
+    /// Whether this node does what one must do for all.
+    pub fn leads(&self) -> bool {
+        self.leads.load(Ordering::Relaxed)
+    }
+
+    /// True: it has begun to lead just now.
+    pub fn set_leads(&self, leads: bool) -> bool {
+        !self.leads.swap(leads, Ordering::Relaxed) && leads
+    }
+
+    /// More of a webhook's deliveries are due than this node may have in flight: others may help. Told now and then: whoever
+    /// has heard of it claims until nothing is left.
+    fn tell_of_backlog(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId) {
+        if self.lanes.nodes() < 2 {
+            return;
+        }
+        let now = self.clock.now();
+        {
+            let mut told = self.told.lock().expect(POISON);
+            if told.get(&webhook).is_some_and(|last| now.since(*last) < TELL_EVERY && *last <= now) {
+                return;
+            }
+            told.insert(webhook, now);
+        }
+        let outbound = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = outbound.store.tell(Heard::Due(tenant, webhook)).await {
+                tracing::debug!(%error, "backlog.not_told");
+            }
+        });
     }
 
     /// Hands a notice to whoever acts on it.
@@ -500,14 +558,15 @@ impl Outbound {
                     event_type: &draft.event_type,
                     mode: tenant.delivery_mode(),
                 };
+                let alive = self.store.node_is_alive();
                 for webhook in &tenant.webhooks {
                     let candidate = Candidate { patterns: &webhook.patterns, enabled: webhook.enabled };
                     if matcher::interested(question, candidate).is_err() {
                         continue;
                     }
                     let slot = match first_due {
-                        FirstDue::Now => self.lanes.reserve(tenant.id, webhook.id, ahead),
-                        FirstDue::AtScan(_) => None,
+                        FirstDue::Now if alive => self.lanes.reserve(tenant.id, webhook.id, ahead),
+                        FirstDue::Now | FirstDue::AtScan(_) => None,
                     };
                     let (id, webhook) = (mint.delivery_of(event), webhook.clone());
                     deliveries.push(PlannedDelivery { id, kind, webhook, due: first_due.time(now), slot });

@@ -9,6 +9,7 @@
 //! (what may be claimed now). Never does I/O and never waits while holding its lock.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -114,7 +115,10 @@ pub struct Want {
 
 pub struct Lanes {
     state: Mutex<State>,
+    /// Over all nodes, but for what bounds this one's memory.
     limits: LaneLimits,
+    /// How many nodes share what is bounded over all of them.
+    nodes: AtomicUsize,
     clock: Arc<dyn Clock>,
     in_flight: Arc<Semaphore>,
     /// There may be something to claim.
@@ -138,7 +142,7 @@ struct State {
 struct TenantLane {
     in_hand: usize,
     /// Made by the first that begins.
-    in_flight: Option<Arc<Semaphore>>,
+    in_flight: Option<Gate>,
     /// Publishers who wait for their turn; the first of them holds the lock.
     publishers: usize,
     turn: Arc<AsyncMutex<()>>,
@@ -151,7 +155,7 @@ struct TenantLane {
 struct WebhookLane {
     tenant: TenantId,
     in_hand: usize,
-    in_flight: Option<Arc<Semaphore>>,
+    in_flight: Option<Gate>,
     /// Failures since the last success.
     failures: u32,
     /// When the last attempt ended, or the first of those in hand was taken: a webhook whose slots do not move is stalled.
@@ -178,6 +182,31 @@ enum Place {
 
 /// How long a webhook's slots may stand still before it gets no more than a failing one.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
+
+/// How many may be in flight at once, a number that changes with that of nodes.
+struct Gate {
+    permits: Arc<Semaphore>,
+    width: usize,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { permits: Arc::new(Semaphore::new(0)), width: 0 }
+    }
+}
+
+impl Gate {
+    /// Made as wide as it is to be; while more are in flight than that, as near as it can be.
+    fn wide(&mut self, width: usize) -> Arc<Semaphore> {
+        if width > self.width {
+            self.permits.add_permits(width - self.width);
+            self.width = width;
+        } else if width < self.width {
+            self.width -= self.permits.forget_permits(self.width - width);
+        }
+        self.permits.clone()
+    }
+}
 
 /// How quickly a webhook is sent what waits. Claims come together, on a grid, not one for each delivery.
 #[derive(Clone, Copy)]
@@ -207,10 +236,36 @@ impl Lanes {
             state: Mutex::default(),
             in_flight: Arc::new(Semaphore::new(limits.in_flight.in_all)),
             limits,
+            nodes: AtomicUsize::new(1),
             clock,
             work: Notify::new(),
             idle: Notify::new(),
         })
+    }
+
+    /// So many nodes are alive: what may be in flight, and at what pace, is shared evenly among them. While that number
+    /// changes, for the length of a node's lease at most, they may together exceed a bound by one node's share.
+    pub fn share_among(&self, nodes: usize) {
+        self.nodes.store(nodes.max(1), Ordering::Relaxed);
+    }
+
+    /// How many nodes are alive, as far as this one knows.
+    pub fn nodes(&self) -> usize {
+        self.nodes.load(Ordering::Relaxed)
+    }
+
+    /// This node's share of what may be in flight.
+    fn in_flight_bounds(&self) -> Bounds {
+        let (all, nodes) = (self.limits.in_flight, self.nodes());
+        Bounds {
+            in_all: all.in_all,
+            per_tenant: all.per_tenant.div_ceil(nodes),
+            per_webhook: all.per_webhook.div_ceil(nodes),
+        }
+    }
+
+    fn per_failing_webhook(&self) -> usize {
+        self.limits.per_failing_webhook.div_ceil(self.nodes())
     }
 
     /// A slot for a new delivery's first attempt, if one is free and nothing waits before it.
@@ -240,7 +295,7 @@ impl Lanes {
         if state.stopped
             || state.in_hand >= bounds.in_all
             || of_tenant >= bounds.per_tenant
-            || of_webhook >= bounds.per_webhook + self.limits.per_failing_webhook
+            || of_webhook >= bounds.per_webhook + self.per_failing_webhook()
         {
             return None;
         }
@@ -294,7 +349,7 @@ impl Lanes {
         let mut wants = Vec::new();
         let mut left = count_max;
         // What is claimed from the store can be sent at once: what would only wait here waits there.
-        let bounds = self.limits.in_flight;
+        let (bounds, nodes) = (self.in_flight_bounds(), self.nodes());
         while left > 0 && !state.stopped && state.in_hand < bounds.in_all {
             let Some(tenant) = state.ready.pop_front() else { break };
             if state.tenants.entry(tenant).or_default().in_hand >= bounds.per_tenant {
@@ -308,7 +363,7 @@ impl Lanes {
                 // At its own bound: placed again when one of its slots comes free.
                 continue;
             }
-            let count = state.paced_count(webhook, free, now);
+            let count = state.paced_count(webhook, free, nodes, now);
             if count == 0 {
                 state.place(webhook, now);
                 continue;
@@ -341,7 +396,8 @@ impl Lanes {
         }
         let unused = want.count - claimed;
         // Pace is spent on what is sent, not on what was asked for.
-        lane.paced = lane.paced.map(|allowed| allowed.minus(lane.pace().of(unused)));
+        let pace = lane.pace().shared_among(self.nodes());
+        lane.paced = lane.paced.map(|allowed| allowed.minus(pace.of(unused)));
         state.release(want.tenant, want.webhook, unused, now);
         drop(state);
         self.work.notify_one();
@@ -483,14 +539,14 @@ impl Lanes {
     ) -> usize {
         let bounds = match ahead {
             Ahead::Yes => self.limits.in_hand,
-            Ahead::No => self.limits.in_flight,
+            Ahead::No => self.in_flight_bounds(),
         };
         let in_all = bounds.in_all.saturating_sub(state.in_hand);
         let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
         let of_tenant = bounds.per_tenant.saturating_sub(of_tenant);
         let lane = state.webhook(tenant, webhook, now);
         let slow = lane.is_failing() || lane.is_stalled(now);
-        let cap = if slow { self.limits.per_failing_webhook } else { bounds.per_webhook };
+        let cap = if slow { self.per_failing_webhook() } else { bounds.per_webhook };
         in_all.min(of_tenant).min(cap.saturating_sub(lane.in_hand))
     }
 
@@ -508,16 +564,16 @@ impl Lanes {
         if state.stopped {
             return None;
         }
-        let bounds = self.limits.in_flight;
+        let bounds = self.in_flight_bounds();
         let lane = state.webhook(tenant, webhook, now);
         let of_webhook = match purpose {
             // A gate of its own.
             Purpose::Test => Arc::new(Semaphore::new(1)),
             Purpose::Delivery => {
-                let gate = || Arc::new(Semaphore::new(bounds.per_webhook));
-                let of_webhook = lane.in_flight.get_or_insert_with(gate).clone();
-                let others = bounds.per_webhook.saturating_sub(of_webhook.available_permits() + passed);
-                let flooded = lane.is_failing() && others >= self.limits.per_failing_webhook;
+                let gate = lane.in_flight.get_or_insert_with(Gate::default);
+                let of_webhook = gate.wide(bounds.per_webhook);
+                let others = gate.width.saturating_sub(of_webhook.available_permits() + passed);
+                let flooded = lane.is_failing() && others >= self.per_failing_webhook();
                 if lane.off || lane.closed || flooded {
                     return None;
                 }
@@ -525,8 +581,7 @@ impl Lanes {
             }
         };
         let lane = state.tenants.entry(tenant).or_default();
-        let of_tenant =
-            lane.in_flight.get_or_insert_with(|| Arc::new(Semaphore::new(bounds.per_tenant))).clone();
+        let of_tenant = lane.in_flight.get_or_insert_with(Gate::default).wide(bounds.per_tenant);
         Some([of_webhook, of_tenant, self.in_flight.clone()])
     }
 
@@ -663,12 +718,12 @@ impl State {
     }
 
     /// How many of `free` slots the webhook's pace allows.
-    fn paced_count(&mut self, webhook: WebhookId, free: usize, now: Timestamp) -> usize {
+    fn paced_count(&mut self, webhook: WebhookId, free: usize, nodes: usize, now: Timestamp) -> usize {
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return 0 };
         let Some(allowed) = lane.paced else { return free };
         // At most a second's worth is made up for.
         let from = allowed.unix_ms().max(now.unix_ms() - 1000);
-        let pace = lane.pace();
+        let pace = lane.pace().shared_among(nodes);
         let by_now = (now.unix_ms() - from).div_euclid(pace.step_ms) + 1;
         let count = free.min(usize::try_from(by_now).unwrap_or(0));
         lane.paced = Some(Timestamp::from_unix_ms(from).plus(pace.of(count)));
@@ -685,6 +740,11 @@ impl TenantLane {
 }
 
 impl Pace {
+    /// The pace at which each of several nodes goes.
+    fn shared_among(self, nodes: usize) -> Self {
+        Self { step_ms: self.step_ms.saturating_mul(nodes as i64), ..self }
+    }
+
     /// How long `count` deliveries take.
     fn of(self, count: usize) -> Duration {
         Duration::from_millis(self.step_ms.unsigned_abs() * count as u64)
@@ -843,6 +903,55 @@ mod tests {
         drop(slots);
         assert_eq!(lanes.in_hand(), 0);
         assert!(reserve(&lanes, 3, 4).is_some());
+    }
+
+    #[test]
+    fn nodes_share_what_may_be_in_flight_and_the_pace() {
+        let (clock, lanes) = lanes();
+        lanes.share_among(3);
+        for hook in [1, 2] {
+            lanes.scheduled(tenant(1), webhook(hook), at(0));
+        }
+        // Of three per webhook and four per tenant.
+        let counts: Vec<_> = lanes.wants(100).iter().map(|want| want.count).collect();
+        assert_eq!(counts, [1, 1]);
+        lanes.share_among(1);
+        lanes.webhook_changed(tenant(2), webhook(3), WebhookChange::Enabled);
+        let alone = drained_in_a_second(&clock, &lanes, 3);
+        lanes.share_among(4);
+        lanes.webhook_changed(tenant(3), webhook(4), WebhookChange::Enabled);
+        let beside_three = drained_in_a_second(&clock, &lanes, 4);
+        assert!(
+            (alone - 1) / 4 <= beside_three && beside_three <= alone.div_ceil(4) + 1,
+            "{alone} {beside_three}"
+        );
+    }
+
+    /// How many of a webhook's deliveries are wanted within a second, each done at once.
+    fn drained_in_a_second(clock: &ManualClock, lanes: &Arc<Lanes>, hook: u8) -> usize {
+        let mut drained = 0;
+        for _ in 0..100 {
+            for want in lanes.wants(100) {
+                let slots = lanes.claimed(want, want.count, Some(at(0)));
+                if want.webhook == webhook(hook) {
+                    drained += slots.len();
+                }
+                slots.into_iter().for_each(succeed);
+            }
+            clock.advance(Duration::from_millis(10));
+        }
+        drained
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_becomes_narrower_lets_those_through_end_first() {
+        let mut gate = Gate::default();
+        let held: Vec<_> = (0..3).map(|_| gate.wide(4).try_acquire_owned().expect("room")).collect();
+        assert!(gate.wide(2).try_acquire_owned().is_err());
+        assert_eq!(gate.width, 3);
+        drop(held);
+        assert_eq!(gate.wide(2).available_permits(), 2);
+        assert_eq!(gate.wide(5).available_permits(), 5);
     }
 
     #[test]

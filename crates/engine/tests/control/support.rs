@@ -7,7 +7,7 @@ use postrider_domain::id::{KeyId, TenantId};
 use postrider_domain::limits;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::random::Random;
-use postrider_domain::time::Clock;
+use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
 use postrider_engine::EngineError;
 use postrider_engine::control::{
@@ -17,8 +17,9 @@ use postrider_engine::metrics::Metrics;
 use postrider_engine::outbound::catalogue::{Catalogue, Tenant};
 use postrider_engine::outbound::dispatch::Outbound;
 use postrider_engine::outbound::lanes::{LaneLimits, Lanes};
-use postrider_store::{OpenOptions, Store};
+use postrider_store::{Database, MasterKey, OpenOptions, Store};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::home::database_of;
 use postrider_testkit::random::SeededRandom;
 use serde_json::{Map, Value};
 use tempfile::TempDir;
@@ -109,6 +110,17 @@ impl House {
     }
 }
 
+/// The store of a folder, or of the database that stands for it.
+fn store_options(folder: &Path, random: Arc<dyn Random>, now: Timestamp) -> OpenOptions {
+    match database_of(folder) {
+        None => OpenOptions::new(folder, random, now),
+        Some(url) => OpenOptions {
+            master_key: Some(MasterKey::new(Box::new([7; 32]))),
+            ..OpenOptions::of(Database::Postgres(url), random, now)
+        },
+    }
+}
+
 async fn open(
     dir: &Path,
     clock: &Arc<ManualClock>,
@@ -116,7 +128,7 @@ async fn open(
     installation: &Installation,
     allow: &[String],
 ) -> (Store, Arc<Outbound>, Control) {
-    let options = OpenOptions::new(dir, random.clone(), clock.now());
+    let options = store_options(dir, random.clone(), clock.now());
     let store = Store::open(options).await.expect("the store opens");
     let egress = Egress::new(EgressConfig {
         policy: Policy::new(AllowList::parse(allow).expect("an allow list")),
@@ -152,6 +164,8 @@ async fn open(
         notices,
         mpsc::unbounded_channel().0,
     ));
+    // There is nobody else, and nothing runs that would find it out.
+    outbound.set_leads(true);
     let control = Control::new(outbound.clone(), installation.clone());
     control.load_all().await.expect("the configuration loads");
     (store, outbound, control)

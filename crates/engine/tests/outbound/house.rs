@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_domain::random::Random;
-use postrider_domain::time::Clock;
+use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
 use postrider_engine::control::{
     Actor, Created, Installation, NewTenant, NewWebhook, TenantPatch, WebhookPatch,
 };
-use postrider_engine::outbound::catalogue::{Tenant, Webhook};
+use postrider_engine::outbound::catalogue::{Catalogue, Tenant, Webhook};
 use postrider_engine::outbound::dispatch::Published;
 use postrider_engine::outbound::ingest::Publication;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Answered, Engine, EngineError, Parts};
-use postrider_store::{DeliveryFilter, EventOutcome, OpenOptions, Store, StoredDelivery};
+use postrider_store::{
+    Database, DeliveryFilter, EventOutcome, MasterKey, OpenOptions, Store, StoredDelivery,
+};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::home::database_of;
 use postrider_testkit::names::NoNames;
+use postrider_testkit::postgres::{Database as Server, Postgres};
 use postrider_testkit::random::SeededRandom;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -27,6 +31,8 @@ pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) engine: Engine,
     pub(crate) folder: TempDir,
+    /// Of nodes on one server.
+    _database: Option<Arc<Server>>,
 }
 
 impl House {
@@ -43,8 +49,34 @@ impl House {
     pub(crate) async fn open_in(folder: TempDir, clock: Arc<ManualClock>, lanes: LaneLimits) -> Self {
         let random = Arc::new(SeededRandom::fresh());
         // Boxed: a test may hold several houses, and an unoptimized future is large.
-        let engine = Box::pin(start(folder.path(), clock.clone(), random, lanes)).await;
-        Self { clock, engine, folder }
+        let options = store_options(folder.path(), random.clone(), clock.now());
+        let engine = Box::pin(start(options, clock.clone(), random, lanes)).await;
+        Self { clock, engine, folder, _database: None }
+    }
+
+    /// Two nodes on one PostgreSQL, with one clock.
+    pub(crate) async fn two_nodes() -> [Self; 2] {
+        let database = Arc::new(Postgres::shared_database("nodes"));
+        let clock = Arc::new(ManualClock::default());
+        let one = Self::node(&database, &clock).await;
+        [one, Self::node(&database, &clock).await]
+    }
+
+    async fn node(database: &Arc<Server>, clock: &Arc<ManualClock>) -> Self {
+        let random = Arc::new(SeededRandom::fresh());
+        let options = on_server(database.url.clone(), random.clone(), clock.now());
+        let engine = Box::pin(start(options, clock.clone(), random, LaneLimits::default())).await;
+        let folder = TempDir::new().expect("a folder");
+        Self { clock: clock.clone(), engine, folder, _database: Some(database.clone()) }
+    }
+
+    /// Waits until this node's catalogue has heard of what another did.
+    pub(crate) async fn heard(&self, holds: impl Fn(&Catalogue) -> bool) {
+        let patience = tokio::time::Instant::now() + Duration::from_secs(30);
+        while !holds(self.engine.catalogue()) {
+            assert!(tokio::time::Instant::now() < patience, "nothing was heard");
+            postrider_testkit::clock::turn().await;
+        }
     }
 
     /// The same installation as a second process would find it after this one was cut off now: the files as they are.
@@ -205,15 +237,29 @@ impl House {
     }
 }
 
+/// The store of a folder, or of the database that stands for it.
+fn store_options(folder: &Path, random: Arc<dyn Random>, now: Timestamp) -> OpenOptions {
+    match database_of(folder) {
+        None => OpenOptions::new(folder, random, now),
+        Some(url) => on_server(url, random, now),
+    }
+}
+
+fn on_server(url: String, random: Arc<dyn Random>, now: Timestamp) -> OpenOptions {
+    OpenOptions {
+        master_key: Some(MasterKey::new(Box::new([7; 32]))),
+        ..OpenOptions::of(Database::Postgres(url), random, now)
+    }
+}
+
 async fn start(
-    folder: &Path,
+    options: OpenOptions,
     clock: Arc<ManualClock>,
     random: Arc<SeededRandom>,
     lanes: LaneLimits,
 ) -> Engine {
     let random: Arc<dyn Random> = random;
-    let store =
-        Store::open(OpenOptions::new(folder, random.clone(), clock.now())).await.expect("the store opens");
+    let store = Store::open(options).await.expect("the store opens");
     Engine::start(Parts {
         store,
         egress: Arc::new(egress()),

@@ -3,5 +3,6 @@
 mod crash;
 mod delivery;
 mod house;
+mod nodes;
 mod scan;
 mod switch;

@@ -14,7 +14,10 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Complaint> {
     let mut running = wire::start(&config).await?;
 
     println!("Postrider listens on http://{}", running.address());
-    println!("  data folder   {}", absolute(&config.data));
+    match &config.database_url {
+        Some(_) => println!("  database      PostgreSQL, shared with other nodes"),
+        None => println!("  data folder   {}", absolute(&config.data)),
+    }
     println!("  try the API   {}/docs", running.public_url());
     if let Some(key) = running.take_new_operator_key() {
         println!("  operator key  {}", key.expose_secret());

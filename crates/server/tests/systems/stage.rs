@@ -15,8 +15,9 @@ use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
 use postrider_engine::control::Installation;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Engine, Parts};
-use postrider_store::{OpenOptions, Store};
+use postrider_store::{Database, MasterKey, OpenOptions, Store};
 use postrider_testkit::clock::ManualClock;
+use postrider_testkit::home::database_of;
 use postrider_testkit::names::NoNames;
 use postrider_testkit::random::SeededRandom;
 use postrider_testkit::receiver::{Received, Receiver};
@@ -275,10 +276,21 @@ fn router_of(engine: &Engine) -> Router {
     postrider_api::router(engine.clone(), options)
 }
 
+/// The store of a folder, or of the database that stands for it.
+fn store_options(folder: &Path, random: Arc<dyn Random>, now: Timestamp) -> OpenOptions {
+    match database_of(folder) {
+        None => OpenOptions::new(folder, random, now),
+        Some(url) => OpenOptions {
+            master_key: Some(MasterKey::new(Box::new([7; 32]))),
+            ..OpenOptions::of(Database::Postgres(url), random, now)
+        },
+    }
+}
+
 async fn start(folder: &Path, clock: &Arc<ManualClock>) -> Engine {
     let random: Arc<dyn Random> = Arc::new(SeededRandom::fresh());
     let store =
-        Store::open(OpenOptions::new(folder, random.clone(), clock.now())).await.expect("the store opens");
+        Store::open(store_options(folder, random.clone(), clock.now())).await.expect("the store opens");
     let engine = Engine::start(Parts {
         store,
         egress: Arc::new(egress()),

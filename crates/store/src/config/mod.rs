@@ -16,6 +16,7 @@ mod webhooks;
 use postrider_domain::time::Timestamp;
 
 use crate::db::WriteTx;
+use crate::postgres::{Heard, tell_at_commit};
 use crate::{Store, StoreError};
 
 pub use audit::AuditRow;
@@ -96,10 +97,33 @@ impl Store {
         let mut tx = self.write().await?;
         let outcome = apply(&mut tx, write).await?;
         if outcome == ConfigOutcome::Done {
+            for heard in told(write) {
+                tell_at_commit(&mut tx, heard).await?;
+            }
             tx.commit().await?;
         }
         Ok(outcome)
     }
+}
+
+/// What other nodes must hear of a change.
+fn told(write: &ConfigWrite) -> Vec<Heard> {
+    let mut told = Vec::new();
+    if let Some(tenant) = &write.tenant {
+        told.push(Heard::TenantChanged(tenant.row.id));
+    }
+    for event_type in &write.event_types {
+        if !told.contains(&Heard::TenantChanged(event_type.tenant)) {
+            told.push(Heard::TenantChanged(event_type.tenant));
+        }
+    }
+    if write.profile.is_some() || !write.keys.is_empty() {
+        told.push(Heard::InstallationChanged);
+    }
+    if !write.jobs.is_empty() {
+        told.push(Heard::JobsWait);
+    }
+    told
 }
 
 async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, StoreError> {

@@ -43,6 +43,25 @@ const STATEMENTS: [&str; 11] = [
     "DELETE FROM tenant WHERE id IN (SELECT id FROM tenant WHERE id = $1 LIMIT $2)",
 ];
 
+/// On PostgreSQL the views cannot be deleted from: the tables behind them, in the same order.
+const SHARED: [&str; 5] = [
+    "WITH picked AS (SELECT id FROM delivery_settled WHERE tenant_id = $1 ORDER BY id LIMIT $2), \
+     tried AS (DELETE FROM attempt WHERE tenant_id = $1 AND delivery_id IN (SELECT id FROM picked)) \
+     DELETE FROM delivery_settled WHERE tenant_id = $1 AND id IN (SELECT id FROM picked)",
+    "WITH picked AS (SELECT id FROM delivery_open WHERE tenant_id = $1 ORDER BY id LIMIT $2), \
+     tried AS (DELETE FROM attempt WHERE tenant_id = $1 AND delivery_id IN (SELECT id FROM picked)) \
+     DELETE FROM delivery_open WHERE tenant_id = $1 AND id IN (SELECT id FROM picked)",
+    "WITH picked AS (SELECT id FROM event WHERE tenant_id = $1 ORDER BY id LIMIT $2), \
+     named AS (DELETE FROM event_external WHERE tenant_id = $1 AND event_id IN (SELECT id FROM picked)) \
+     DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM picked)",
+    "DELETE FROM ledger_part WHERE tenant_id = $1 AND (hour_ms, kind, writer) IN \
+     (SELECT hour_ms, kind, writer FROM ledger_part WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM webhook_part WHERE tenant_id = $1 AND (webhook_id, hour_ms, writer) IN \
+     (SELECT webhook_id, hour_ms, writer FROM webhook_part WHERE tenant_id = $1 LIMIT $2)",
+];
+/// Of [`STATEMENTS`], those for which [`SHARED`] stands.
+const REPLACED: usize = 3;
+
 impl Store {
     /// Removes up to `rows_max` rows of a tenant whose deletion was asked for, and moves `job` (of the installation) on in
     /// the same transaction: `mark` gets what was removed and writes it into the job's row.
@@ -56,8 +75,15 @@ impl Store {
         let mut tx = self.write().await?;
         let rows_max = i64::try_from(rows_max).unwrap_or(i64::MAX);
         let values = [tenant.into(), rows_max.into()];
-        let mut rows = tx.execute(ATTEMPTS, &values).await? + tx.execute(DELIVERIES, &values).await?;
-        for sql in STATEMENTS {
+        let mut rows = 0;
+        let (first, rest) = match tx.is_shared() {
+            true => (&SHARED[..], &STATEMENTS[REPLACED..]),
+            false => {
+                rows = tx.execute(ATTEMPTS, &values).await? + tx.execute(DELIVERIES, &values).await?;
+                (&[][..], &STATEMENTS[..])
+            }
+        };
+        for sql in first.iter().chain(rest).copied() {
             if rows > 0 {
                 break;
             }
@@ -74,7 +100,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

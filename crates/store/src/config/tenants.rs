@@ -75,6 +75,12 @@ impl Store {
         self.read().all(sql, &[]).await?.iter().map(TenantRow::read).collect()
     }
 
+    /// The version of every tenant that is not being removed. Scans the table: after an interruption only.
+    pub async fn tenant_versions_any_tenant(&self) -> Result<Vec<(TenantId, i64)>, StoreError> {
+        const SQL: &str = "SELECT id, version FROM tenant WHERE deleted_ms IS NULL";
+        self.read().all(SQL, &[]).await?.iter().map(|row| Ok((row.get("id")?, row.get("version")?))).collect()
+    }
+
     /// Index: the primary key. Also one that is being removed.
     pub async fn tenant_get(&self, tenant: TenantId) -> Result<Option<TenantRow>, StoreError> {
         let sql = format!("{COLUMNS} WHERE t.id = $1");

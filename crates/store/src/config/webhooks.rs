@@ -101,13 +101,10 @@ impl WebhookRow {
 
 impl SecretRow {
     fn read(row: &Row) -> Result<Self, StoreError> {
-        let id: Vec<u8> = row.get("id")?;
         Ok(Self {
             tenant: row.get("tenant_id")?,
             webhook: row.get("webhook_id")?,
-            id: id
-                .try_into()
-                .map_err(|_| StoreError::Corrupt("a secret's id is not 16 bytes long".to_owned()))?,
+            id: row.get("id")?,
             sealed: row.get("sealed")?,
             state: SecretState::from_code(row.get("state")?)?,
             activate_at: row.get("activate_at_ms")?,

@@ -260,7 +260,7 @@ fn read_attempt(row: &Row) -> Result<AttemptRow, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     const EVENT: &str = "event_id (tenant_id=? AND id=?)";
 

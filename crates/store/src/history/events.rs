@@ -5,6 +5,7 @@ use postrider_domain::time::Timestamp;
 
 use super::Select;
 use crate::db::Row;
+use crate::open::Backend;
 use crate::work::StoredEvent;
 use crate::{Store, StoreError};
 
@@ -18,6 +19,8 @@ const BY_ID: &str =
 const BY_EXTERNAL_ID: &str =
     "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data
   FROM event WHERE tenant_id = $1 AND external_id = $2";
+/// On PostgreSQL: which transaction wrote an event. Index: the primary key.
+const WRITTEN_BY: &str = "SELECT xid::text AS xid FROM event WHERE tenant_id = $1 AND id = $2";
 /// The newest row of each webhook at or below a version of the tenant. Index: the primary key.
 const WEBHOOK_VERSIONS: &str = "SELECT webhook_id, version, name, events, enabled, deleted, created_ms
   FROM webhook_version v WHERE tenant_id = $1 AND version = (SELECT MAX(n.version) FROM webhook_version n
@@ -80,7 +83,8 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
-    /// At most `rows` of a tenant's events. Index: `event_id`, walked in its order.
+    /// At most `rows` of a tenant's events. Index: `event_id`, walked in its order; on PostgreSQL the primary key, and for the
+    /// order of acceptance `event_order`.
     pub async fn event_list(
         &self,
         tenant: TenantId,
@@ -88,6 +92,14 @@ impl Store {
         order: Order,
         rows: usize,
     ) -> Result<Vec<StoredEvent>, StoreError> {
+        let (mut written_by, mut finished) = (None, String::new());
+        if let (Order::OldestFirst { after }, Backend::Postgres(postgres)) = (order, self.backend()) {
+            if let Some(after) = after {
+                let row = self.read().maybe(WRITTEN_BY, &[tenant.into(), after.into()]).await?;
+                written_by = row.map(|row| row.get::<String>("xid")).transpose()?;
+            }
+            finished = postgres.finished_before().await?.to_string();
+        }
         let mut select = Select::new(COLUMNS, "tenant_id =", tenant.into());
         if let Some(from) = filter.from {
             select.and("id >=", EventId::lowest_at(from).into());
@@ -104,6 +116,21 @@ impl Store {
                     select.and("id <", before.into());
                 }
                 "id DESC"
+            }
+            Order::OldestFirst { after } if self.is_shared() => {
+                match (after, &written_by) {
+                    (Some(after), Some(xid)) => {
+                        select.and("(xid, id) > (CAST(", xid.into());
+                        select.more(" AS TEXT)::xid8, ", after.into(), ")");
+                    }
+                    // Retention has removed it: all that is left was written later, but for what it overtook.
+                    (Some(after), None) => select.and("id >", after.into()),
+                    (None, _) => {}
+                }
+                // Of what comes later, something may yet come before what is there already.
+                select.and("xid < CAST(", (&finished).into());
+                select.close(" AS TEXT)::xid8");
+                "xid ASC, id ASC"
             }
             Order::OldestFirst { after } => {
                 if let Some(after) = after {
@@ -156,7 +183,7 @@ fn read(row: &Row) -> Result<StoredEvent, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

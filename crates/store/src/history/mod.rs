@@ -37,6 +37,17 @@ impl<'a> Select<'a> {
         self.sql.push_str(&format!(" AND {condition} {code}"));
     }
 
+    /// Goes on with the condition before, which is not complete yet.
+    fn more(&mut self, text: &str, value: Value<'a>, end: &str) {
+        self.values.push(value);
+        self.sql.push_str(&format!("{text}${}{end}", self.values.len()));
+    }
+
+    /// The rest of the condition before, after its value.
+    fn close(&mut self, text: &str) {
+        self.sql.push_str(text);
+    }
+
     fn finish(mut self, order_by: &str, rows: usize) -> (String, Vec<Value<'a>>) {
         self.values.push(i64::try_from(rows).unwrap_or(i64::MAX).into());
         self.sql.push_str(&format!(" ORDER BY {order_by} LIMIT ${}", self.values.len()));

@@ -204,11 +204,17 @@ pub(crate) async fn a_job_moves_with_its_work(world: &World) {
     tx.commit().await.unwrap();
 
     let (event, _) = world.accept_scheduled(tenant, webhook).await;
-    for n in 1..=2u8 {
+    let step = |after: Option<u8>, to: u8| {
         let replays = vec![world.replay(event, webhook)];
-        let mark = JobMark { job, position: vec![n], done: 1 };
-        world.done(Commit { replays, job: Some(mark), ..world.commit(tenant) }).await;
-    }
+        let mark = JobMark { job, after: after.map(|at| vec![at]), position: vec![to], done: 1 };
+        Commit { replays, job: Some(mark), ..world.commit(tenant) }
+    };
+    world.done(step(None, 1)).await;
+    world.done(step(Some(1), 2)).await;
+    // Who stands where somebody else has been writes nothing.
+    let late = world.try_commit(step(Some(1), 2)).await;
+    assert!(matches!(late, Err(StoreError::Moved(_))), "{late:?}");
+    assert_eq!(world.store().deliveries_of(tenant, event).await.unwrap().len(), 3);
     let row = world
         .store()
         .read()

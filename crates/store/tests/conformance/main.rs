@@ -1,7 +1,7 @@
 //! What every database behind the store must do, one behaviour a function over an open [`Store`](postrider_store::Store).
 //!
-//! The functions know no database: a second one joins by a second call of `behaviours!` with its own [`World`]. What only
-//! SQLite's files can show is in `sqlite_only`.
+//! The functions know no database: `behaviours!` runs each on all, in its own [`World`]. What only SQLite's files can show
+//! is in `sqlite_only`, what only a shared server can, in `postgres_only`.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@ mod claim;
 mod config;
 mod history;
 mod ledger;
+mod postgres_only;
 mod reap;
 mod retention;
 mod settle;
@@ -20,7 +21,7 @@ mod sqlite_only;
 mod trouble;
 mod world;
 
-macro_rules! behaviours {
+macro_rules! on {
     ($database:ident: $($group:ident { $($behaviour:ident),* $(,)? })*) => {
         mod $database {
             $(mod $group {
@@ -35,7 +36,14 @@ macro_rules! behaviours {
     };
 }
 
-behaviours! { sqlite:
+macro_rules! behaviours {
+    ($($all:tt)*) => {
+        on! { sqlite: $($all)* }
+        on! { postgres: $($all)* }
+    };
+}
+
+behaviours! {
     accept {
         a_commit_is_there_whole_when_it_is_acknowledged,
         a_commit_that_fails_leaves_nothing,

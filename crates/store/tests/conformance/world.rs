@@ -11,9 +11,11 @@ use postrider_domain::event::EventKind;
 use postrider_domain::id::{DeliveryId, EventId, RisingIds, TenantId, WebhookId};
 use postrider_domain::time::Timestamp;
 use postrider_store::{
-    AttemptRow, AttemptTiming, ClaimAnswer, Claimed, Commit, CommitOutcome, EventOutcome, Lease, NewDelivery,
-    NewEvent, OpenOptions, Settlement, Store, StoreError, StoredDelivery, Want, first_delivery_id,
+    AttemptRow, AttemptTiming, ClaimAnswer, Claimed, Commit, CommitOutcome, Database, EventOutcome, Lease,
+    MasterKey, NewDelivery, NewEvent, OpenOptions, Settlement, Store, StoreError, StoredDelivery, Want,
+    first_delivery_id,
 };
+use postrider_testkit::postgres::{Database as Server, Postgres};
 use postrider_testkit::random::SeededRandom;
 
 /// 2026-04-11T09:15:30.250Z.
@@ -22,20 +24,33 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
 pub(crate) struct World {
     store: Mutex<Store>,
-    dir: tempfile::TempDir,
+    home: Home,
     pub(crate) random: Arc<SeededRandom>,
     ids: Mutex<RisingIds>,
     now_ms: AtomicI64,
 }
 
+/// Where the store of a world is kept, until the world ends.
+enum Home {
+    Folder(tempfile::TempDir),
+    Server(Server),
+}
+
 impl World {
     pub(crate) async fn sqlite() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::at(Home::Folder(tempfile::tempdir().unwrap())).await
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        Self::at(Home::Server(Postgres::shared_database("store"))).await
+    }
+
+    async fn at(home: Home) -> Self {
         let random = Arc::new(SeededRandom::fresh());
-        let store = Store::open(OpenOptions::new(dir.path(), random.clone(), moment(0))).await.unwrap();
+        let store = Store::open(options(&home, random.clone(), moment(0))).await.unwrap();
         Self {
             store: Mutex::new(store),
-            dir,
+            home,
             random,
             ids: Mutex::default(),
             now_ms: AtomicI64::new(START_MS),
@@ -46,8 +61,25 @@ impl World {
         self.store.lock().unwrap().clone()
     }
 
+    /// Of a world on SQLite.
     pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+        match &self.home {
+            Home::Folder(dir) => dir.path(),
+            Home::Server(_) => panic!("a server has no folder"),
+        }
+    }
+
+    /// Of a world on PostgreSQL.
+    pub(crate) fn server(&self) -> &Server {
+        match &self.home {
+            Home::Server(server) => server,
+            Home::Folder(_) => panic!("a folder has no server"),
+        }
+    }
+
+    /// For one more process on the same database.
+    pub(crate) fn again(&self) -> OpenOptions {
+        options(&self.home, self.random.clone(), self.now())
     }
 
     pub(crate) fn options(&self, dir: impl Into<PathBuf>) -> OpenOptions {
@@ -56,7 +88,7 @@ impl World {
 
     pub(crate) async fn restart(&self) {
         self.store().close().await;
-        let store = Store::open(self.options(self.dir())).await.unwrap();
+        let store = Store::open(self.again()).await.unwrap();
         *self.store.lock().unwrap() = store;
     }
 
@@ -218,6 +250,16 @@ impl World {
         let mut tx = self.store().write().await.unwrap();
         tx.execute(SQL, &[tenant.into(), webhook.into(), self.now().into()]).await.unwrap();
         tx.commit().await.unwrap();
+    }
+}
+
+fn options(home: &Home, random: Arc<SeededRandom>, now: Timestamp) -> OpenOptions {
+    match home {
+        Home::Folder(dir) => OpenOptions::new(dir.path(), random, now),
+        Home::Server(server) => OpenOptions {
+            master_key: Some(MasterKey::new(Box::new([7; 32]))),
+            ..OpenOptions::of(Database::Postgres(server.url.clone()), random, now)
+        },
     }
 }
 

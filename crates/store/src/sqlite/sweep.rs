@@ -7,10 +7,11 @@ use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use rusqlite::params;
 
+use super::Sqlite;
 use super::id;
+use super::writer::Batch;
+use crate::StoreError;
 use crate::work::{FIRST_DELIVERY_SHARED_BYTES, Swept};
-use crate::writer::Batch;
-use crate::{Store, StoreError};
 
 const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
 /// How long the hourly statistics of a webhook are kept: a month, and a day for the month's ends in all zones.
@@ -50,10 +51,8 @@ struct Hours {
     before: Timestamp,
 }
 
-impl Store {
-    /// Removes a tenant's events that were accepted longer than `kept` ago, with their deliveries and attempts. An event
-    /// stays whole while a delivery of it is open, or was made anew within that time. The ledger keeps its counts.
-    pub async fn retention_sweep(
+impl Sqlite {
+    pub(crate) async fn retention_sweep(
         &self,
         now: Timestamp,
         tenant: TenantId,
@@ -64,7 +63,7 @@ impl Store {
         let mut after = EventId::from_bytes([0; 16]);
         loop {
             let (swept, looked_at) =
-                self.writer().call(ROWS_MAX, Retention { tenant, before, after }, sweep).await?;
+                self.writer.call(ROWS_MAX, Retention { tenant, before, after }, sweep).await?;
             all.events += swept.events;
             all.deliveries += swept.deliveries;
             all.attempts += swept.attempts;
@@ -74,15 +73,14 @@ impl Store {
             }
         }
         let before = now.minus(HOURS_KEPT).hour();
-        while self.writer().call(ROWS_MAX, Hours { tenant, before }, sweep_hours).await? == ROWS_MAX {}
+        while self.writer.call(ROWS_MAX, Hours { tenant, before }, sweep_hours).await? == ROWS_MAX {}
         Ok(all)
     }
 
-    /// Forgets answers to idempotency keys that were given at or before a moment. Answers how many.
-    pub async fn idempotency_sweep(&self, before: Timestamp) -> Result<u64, StoreError> {
+    pub(crate) async fn idempotency_sweep(&self, before: Timestamp) -> Result<u64, StoreError> {
         let mut all = 0;
         loop {
-            let forgotten = self.writer().call(ROWS_MAX, before, sweep_idempotency).await?;
+            let forgotten = self.writer.call(ROWS_MAX, before, sweep_idempotency).await?;
             all += forgotten as u64;
             if forgotten < ROWS_MAX {
                 return Ok(all);
@@ -168,7 +166,7 @@ fn sweep_idempotency(batch: &mut Batch<'_>, before: &mut Timestamp) -> Result<us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

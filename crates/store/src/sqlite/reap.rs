@@ -8,10 +8,11 @@ use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use rusqlite::params;
 
+use super::Sqlite;
+use super::writer::Batch;
 use super::{code, id, ms, settle};
 use crate::work::{AfterCrash, AttemptRow, ReapReport};
-use crate::writer::Batch;
-use crate::{Store, StoreError};
+use crate::{AfterCrashRule, StoreError};
 
 const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
 
@@ -23,9 +24,6 @@ const EXPIRED: &str =
 const REAP: &str = "UPDATE delivery SET state = ?3, reason = ?4, due_ms = ?5, settled_ms = ?6, resend = ?7,
     claimed_ms = NULL, lease_ms = NULL, last_class = ?8, last_status = NULL
   WHERE tenant_id = ?1 AND id = ?2 AND state = 1";
-
-/// What a lost outcome means for a tenant's delivery. `None`: it is not lost, its holder is alive.
-pub type AfterCrashRule = Box<dyn Fn(TenantId, DeliveryId) -> Option<AfterCrash> + Send + Sync>;
 
 struct Reap {
     now: Timestamp,
@@ -48,10 +46,8 @@ struct Expired {
     lease: Timestamp,
 }
 
-impl Store {
-    /// Takes deliveries from claims that ended before a moment, or from all (`None`: at start, when every holder is dead).
-    /// The attempt gets its row, `unknown`; then `rule` says whether it is sent again or has failed.
-    pub async fn lease_reap(
+impl Sqlite {
+    pub(crate) async fn lease_reap(
         &self,
         now: Timestamp,
         expired_before: Option<Timestamp>,
@@ -64,7 +60,7 @@ impl Store {
         let mut after = (Timestamp::from_unix_ms(i64::MIN), [0; 16]);
         loop {
             let input = Reap { now, expired_before, rule: rule.clone(), after };
-            let (reaped, next) = self.writer().call(ROWS_MAX, input, reap).await?;
+            let (reaped, next) = self.writer.call(ROWS_MAX, input, reap).await?;
             report.sent_again += reaped.sent_again;
             report.failed += reaped.failed;
             due.extend(reaped.due);
@@ -149,7 +145,7 @@ fn expired(batch: &mut Batch<'_>, reap: &Reap) -> Result<Vec<Expired>, StoreErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

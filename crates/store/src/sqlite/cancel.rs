@@ -6,9 +6,10 @@ use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
+use super::Sqlite;
+use super::writer::Batch;
 use super::{code, id};
-use crate::writer::Batch;
-use crate::{Store, StoreError};
+use crate::StoreError;
 
 /// Rows changed in one transaction: accepting must not notice.
 const ROWS_MAX: usize = limits::RETENTION_BATCH_ROWS;
@@ -43,9 +44,8 @@ struct MakeDue {
     after: [u8; 16],
 }
 
-impl Store {
-    /// Cancels what was scheduled for a webhook by `now`, or of that what is due before a moment. Answers how many were.
-    pub async fn delivery_cancel(
+impl Sqlite {
+    pub(crate) async fn delivery_cancel(
         &self,
         now: Timestamp,
         tenant: TenantId,
@@ -57,7 +57,7 @@ impl Store {
         let mut all = 0;
         loop {
             let input = Cancel { now, tenant, webhook, reason, due_before };
-            let ended = self.writer().call(ROWS_MAX, input, cancel).await?;
+            let ended = self.writer.call(ROWS_MAX, input, cancel).await?;
             all += ended as u64;
             if ended < ROWS_MAX {
                 return Ok(all);
@@ -65,13 +65,16 @@ impl Store {
         }
     }
 
-    /// Makes a tenant's deliveries that wait for its scan due at `now`. Answers how many there were.
-    pub async fn delivery_make_due(&self, now: Timestamp, tenant: TenantId) -> Result<u64, StoreError> {
+    pub(crate) async fn delivery_make_due(
+        &self,
+        now: Timestamp,
+        tenant: TenantId,
+    ) -> Result<u64, StoreError> {
         let mut all = 0;
         let mut after = [0; 16];
         loop {
             let (moved, done_until) =
-                self.writer().call(ROWS_MAX, MakeDue { now, tenant, after }, make_due).await?;
+                self.writer.call(ROWS_MAX, MakeDue { now, tenant, after }, make_due).await?;
             all += moved;
             match done_until {
                 Some(webhook) => after = webhook,
@@ -166,7 +169,7 @@ fn make_due(batch: &mut Batch<'_>, due: &mut MakeDue) -> Result<(u64, Option<[u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

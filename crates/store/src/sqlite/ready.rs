@@ -2,8 +2,9 @@
 
 use rusqlite::params;
 
-use crate::writer::Batch;
-use crate::{Store, StoreError};
+use super::Sqlite;
+use super::writer::Batch;
+use crate::StoreError;
 
 const PROBE: &str = "INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', zeroblob(?1))";
 /// Apart, so that the probe is really written, and what it took is there for events.
@@ -11,13 +12,11 @@ const UNPROBE: &str = "DELETE FROM meta WHERE key = 'probe'";
 /// More than the largest event with its rows.
 const PROBE_BYTES: i64 = 512 * 1024;
 
-impl Store {
-    /// Takes the writer's turn and gives it back: a store that is closed, locked or read-only refuses. While the disk's last
-    /// word was a failure, writes as much as an event may take: nobody else may be trying.
-    pub async fn ready(&self) -> Result<(), StoreError> {
-        if self.writer().disk_failed() {
-            self.writer().call(1, (), probe).await?;
-            self.writer().call(1, (), unprobe).await?;
+impl Sqlite {
+    pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+        if self.writer.disk_failed() {
+            self.writer.call(1, (), probe).await?;
+            self.writer.call(1, (), unprobe).await?;
         }
         drop(self.write().await?);
         Ok(())

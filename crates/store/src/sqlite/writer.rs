@@ -15,10 +15,10 @@ use postrider_domain::limits;
 use rusqlite::{CachedStatement, Connection};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use super::claims::{ClaimLog, Claims};
+use super::counters::Counters;
+use super::{Settings, connect};
 use crate::StoreError;
-use crate::hot::claims::{ClaimLog, Claims};
-use crate::hot::counters::Counters;
-use crate::open::{Settings, connect};
 
 /// Rows of one transaction, about. It bounds the time for which everyone else waits when the batch holds large pieces:
 /// at 100,000 rows a second some 80 ms.

@@ -11,10 +11,11 @@ use postrider_domain::id::{DeliveryId, EventId, TenantId};
 use postrider_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
+use super::Sqlite;
+use super::writer::Batch;
 use super::{code, id, missing_event, ms};
+use crate::StoreError;
 use crate::work::{ClaimAnswer, Claimed, StoredEvent, Want};
-use crate::writer::Batch;
-use crate::{Store, StoreError};
 
 /// Index: `delivery_due`, which is in the order of due times; the rows by primary key.
 const DUE: &str = "SELECT id, event_id, kind, fence, attempts, step, resend, created_ms FROM delivery
@@ -48,29 +49,25 @@ struct HandBack {
     fence: i64,
 }
 
-impl Store {
-    /// Claims due deliveries, earliest due first, for senders that have a free slot each. The claim is durable before this
-    /// answers, and holds until `until`. Answers come in the order of `wants`.
-    pub async fn delivery_claim(
+impl Sqlite {
+    pub(crate) async fn delivery_claim(
         &self,
         now: Timestamp,
         until: Timestamp,
         wants: Vec<Want>,
     ) -> Result<Vec<ClaimAnswer>, StoreError> {
         let rows = wants.iter().map(|want| want.count as usize).sum();
-        self.writer().call(rows, Claim { now, until, wants }, claim).await
+        self.writer.call(rows, Claim { now, until, wants }, claim).await
     }
 
-    /// Gives a claim back unused: no request was begun. `due`: when it is due again; `None`: when it was claimed, so that it
-    /// keeps its place before what came later. False: it was no longer ours.
-    pub async fn delivery_hand_back(
+    pub(crate) async fn delivery_hand_back(
         &self,
         due: Option<Timestamp>,
         tenant: TenantId,
         delivery: DeliveryId,
         fence: i64,
     ) -> Result<bool, StoreError> {
-        self.writer().call(1, HandBack { due, tenant, delivery, fence }, hand_back).await
+        self.writer.call(1, HandBack { due, tenant, delivery, fence }, hand_back).await
     }
 }
 
@@ -241,7 +238,7 @@ fn hand_back(batch: &mut Batch<'_>, back: &mut HandBack) -> Result<bool, StoreEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

@@ -6,10 +6,11 @@ use postrider_domain::time::Timestamp;
 use rusqlite::params;
 use tokio::sync::mpsc;
 
+use super::Sqlite;
 use super::int;
+use super::writer::Batch;
 use crate::work::{AttemptRow, Settlement};
-use crate::writer::Batch;
-use crate::{Store, StoreError};
+use crate::{Settled, StoreError};
 
 /// Only for who holds the claim. Index: the primary key.
 const DELIVERY_WRITE: &str =
@@ -28,13 +29,8 @@ struct Settle {
     settlement: Settlement,
 }
 
-/// The outcome of [`Store::settle_enqueue`], with who asked. False: the delivery was taken from this claim meanwhile.
-pub type Settled<P> = (P, Result<bool, StoreError>);
-
-impl Store {
-    /// Hands in the result of an attempt, or gives its holder back. `reader` is told when it is durable: one reader of all
-    /// results is woken once for a batch.
-    pub fn settle_enqueue<P: Send + 'static>(
+impl Sqlite {
+    pub(crate) fn settle_enqueue<P: Send + 'static>(
         &self,
         tenant: TenantId,
         at: Timestamp,
@@ -46,7 +42,7 @@ impl Store {
         let run = |batch: &mut Batch<'_>, settle: &mut Settle| {
             write(batch, settle.tenant, settle.at, &settle.settlement)
         };
-        self.writer().enqueue_for(ROWS, input, run, holder, reader.clone())
+        self.writer.enqueue_for(ROWS, input, run, holder, reader.clone())
     }
 }
 
@@ -129,7 +125,7 @@ pub(super) fn write_attempt(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

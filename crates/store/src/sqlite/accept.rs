@@ -7,13 +7,11 @@ use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
+use super::Sqlite;
+use super::writer::{Admission, Batch};
 use super::{id, int, settle};
-use crate::work::{
-    Commit, CommitOutcome, EventOutcome, FIRST_DELIVERY_SHARED_BYTES, JobMark, NewDelivery, NewEvent,
-    NewIdempotency,
-};
-use crate::writer::{Admission, Batch};
-use crate::{Store, StoreError};
+use crate::StoreError;
+use crate::work::{Commit, CommitOutcome, EventOutcome, JobMark, NewDelivery, NewEvent, NewIdempotency};
 use tokio::sync::oneshot;
 
 /// Index: the primary key.
@@ -38,21 +36,17 @@ const DELIVERY_WRITE: &str =
   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, 0, ?10, ?11, ?12, ?13)";
 /// Index: the primary key.
 const JOB_WRITE: &str = "UPDATE job SET position = ?3, done = done + ?4, updated_ms = ?5
-  WHERE tenant_id = ?1 AND id = ?2 AND state = 0";
+  WHERE tenant_id = ?1 AND id = ?2 AND state = 0 AND position IS ?6";
 
-impl Store {
-    /// Hands in work that is to be durable whole or not at all. Answers at once: the receiver gets the outcome when the work
-    /// is on disk. Work that is handed in first is durable first.
-    ///
-    /// [`StoreError::Overloaded`]: too much waits already. Commits that carry results of attempts have places of their own.
-    pub fn commit_enqueue(
+impl Sqlite {
+    pub(crate) fn commit_enqueue(
         &self,
         commit: Commit,
     ) -> Result<oneshot::Receiver<Result<CommitOutcome, StoreError>>, StoreError> {
         let admission = if commit.settled.is_empty() { Admission::New } else { Admission::Result };
         let deliveries: usize = commit.events.iter().map(|event| 1 + event.deliveries.len()).sum();
         let rows = deliveries + commit.replays.len() + 2 * commit.settled.len();
-        self.writer().enqueue(admission, rows, commit, write)
+        self.writer.enqueue(admission, rows, commit, write)
     }
 }
 
@@ -122,10 +116,7 @@ fn write_event(
     at: Timestamp,
     event: &NewEvent,
 ) -> Result<EventOutcome, StoreError> {
-    let shared = &event.id.as_bytes()[..FIRST_DELIVERY_SHARED_BYTES];
-    if event.deliveries.iter().any(|delivery| !delivery.id.as_bytes().starts_with(shared)) {
-        return Err(StoreError::Internal(format!("a delivery of {} has an id of its own", event.id)));
-    }
+    event.check_ids()?;
     let inserted = batch.execute(
         EVENT_WRITE,
         params![
@@ -204,23 +195,24 @@ fn write_delivery(
 }
 
 fn write_job(batch: &mut Batch<'_>, commit: &Commit, mark: &JobMark) -> Result<(), StoreError> {
-    batch.execute(
+    let moved = batch.execute(
         JOB_WRITE,
         params![
             commit.tenant.as_bytes(),
             mark.job.as_bytes(),
             mark.position,
             int(mark.done),
-            commit.at.unix_ms()
+            commit.at.unix_ms(),
+            mark.after,
         ],
     )?;
-    Ok(())
+    if moved == 0 { Err(StoreError::Moved("the job has come further")) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     #[test]
     fn statements_use_the_indexes_they_name() {

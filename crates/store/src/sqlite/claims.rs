@@ -165,7 +165,7 @@ fn list(deliveries: &[DeliveryId]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plans;
+    use crate::sqlite::plans;
 
     fn delivery(byte: u8) -> DeliveryId {
         DeliveryId::from_bytes([byte; 16])

@@ -1,0 +1,251 @@
+//! Connections: which host, with which settings, and what is not accepted of a server.
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use tokio::time::Instant;
+
+use crate::StoreError;
+
+/// Until a connection is made and has said what it is. A host that does not answer must not hold up the next one.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The server ends a statement after this time: one that a caller has given up runs on until then.
+pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// After this time a statement is given up here: the server, or the way to it, is gone.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+/// A connection that has not been used for so long is asked whether it is still there before work is trusted to it.
+const IDLE: Duration = Duration::from_millis(500);
+/// How soon a server that could not be reached is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
+/// A transaction of ours that waits for us has lost its process, or the way to it.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+/// The oldest server that has all that the statements use.
+const VERSION_MIN: i32 = 150_000;
+
+const ASK: &str =
+    "SELECT pg_is_in_recovery() AS standby, current_setting('server_version_num')::int4 AS version,
+  current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
+  current_setting('full_page_writes') AS full_page_writes";
+
+/// Hot statements look rows up in a `LATERAL … LIMIT 1`, so that there is no order of joins to choose, and change them by
+/// their place (`ctid`).
+const HOT: &str =
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
+
+/// The hosts of a database URL, and the one of them that was last found to take writes.
+pub(super) struct Hosts {
+    hosts: Vec<PgConnectOptions>,
+    current: AtomicUsize,
+    unsafe_allowed: bool,
+}
+
+impl Hosts {
+    /// Reads a URL like `postgres://user:password@host-a:5432,host-b/database?sslmode=verify-full`.
+    pub(super) fn parse(url: &str, application: &str, unsafe_allowed: bool) -> Result<Self, StoreError> {
+        let mut hosts = Vec::new();
+        for one in split_hosts(url)? {
+            // The message of the parser may repeat the password.
+            let options = PgConnectOptions::from_str(&one).map_err(|_| malformed())?;
+            hosts.push(with_settings(options, application));
+        }
+        Ok(Self { hosts, current: AtomicUsize::new(0), unsafe_allowed })
+    }
+
+    /// The options of the host in use.
+    pub(super) fn current(&self) -> PgConnectOptions {
+        self.hosts[self.current.load(Ordering::Relaxed) % self.hosts.len()].clone()
+    }
+
+    /// A connection for hot statements, whose plans are made once and kept: to make one takes longer than to run it. Each
+    /// row is looked up by an index, whatever the statistics say; a plan that was made while a table was empty would read the
+    /// whole table for every batch.
+    pub(super) async fn connect_hot(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = self.connect().await?;
+        sqlx::raw_sql(HOT).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// A connection to the host that takes writes: the one in use, else the next that does.
+    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut failed = None;
+        for step in 0..self.hosts.len() {
+            let at = (first + step) % self.hosts.len();
+            match self.connect_to(&self.hosts[at]).await {
+                Ok(connection) => {
+                    self.current.store(at, Ordering::Relaxed);
+                    return Ok(connection);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or(StoreError::Closed))
+    }
+
+    async fn connect_to(&self, options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+        let connecting = async {
+            let mut connection = options.connect().await?;
+            self.check(&mut connection).await?;
+            Ok(connection)
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(connected) => connected,
+            Err(_) => Err(StoreError::Unavailable(format!(
+                "{}:{} did not answer within {} s",
+                options.get_host(),
+                options.get_port(),
+                CONNECT_TIMEOUT.as_secs()
+            ))),
+        }
+    }
+
+    /// Refuses a standby for the time being, and for good what is too old or may lose what was acknowledged.
+    pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let row = sqlx::query(ASK).fetch_one(connection).await?;
+        if row.try_get::<bool, _>("standby")? {
+            return Err(StoreError::Unavailable("this server is a standby and takes no writes".into()));
+        }
+        if row.try_get::<i32, _>("version")? < VERSION_MIN {
+            return Err(StoreError::Unsafe(
+                "This PostgreSQL is older than 15. Upgrade it, or give Postrider another one.".into(),
+            ));
+        }
+        for (setting, bad) in [("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")] {
+            if !self.unsafe_allowed && row.try_get::<&str, _>(setting)? == bad {
+                return Err(StoreError::Unsafe(format!(
+                    "This PostgreSQL has {setting} = {bad} and may lose events that were acknowledged. Change it, or start \
+                     with the flag that allows unsafe settings."
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_settings(options: PgConnectOptions, application: &str) -> PgConnectOptions {
+    let ms = |duration: Duration| duration.as_millis().to_string();
+    options.application_name(application).disable_statement_logging().options([
+        // Cold statements are planned for their values: which partitions they need follows from them.
+        ("plan_cache_mode", "force_custom_plan".to_owned()),
+        ("statement_timeout", ms(STATEMENT_TIMEOUT)),
+        ("idle_in_transaction_session_timeout", ms(IDLE_IN_TRANSACTION)),
+        // Statements are short: to compile one takes longer than to run it.
+        ("jit", "off".to_owned()),
+        // A server that is gone without a word is noticed by the kernel too.
+        ("tcp_keepalives_idle", "5".to_owned()),
+        ("tcp_keepalives_interval", "2".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ])
+}
+
+fn malformed() -> StoreError {
+    StoreError::Misconfigured(
+        "The database URL cannot be read. It looks like postgres://user:password@host:5432/database; special characters in \
+         the password are percent-encoded."
+            .into(),
+    )
+}
+
+/// One URL for each host.
+fn split_hosts(url: &str) -> Result<Vec<String>, StoreError> {
+    let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
+    if !matches!(scheme, "postgres" | "postgresql") {
+        return Err(malformed());
+    }
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let (user, hosts) = match authority.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), authority),
+    };
+    Ok(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
+}
+
+/// A connection for hot statements, made anew when it is lost.
+pub(super) struct HotConnection {
+    hosts: Arc<Hosts>,
+    /// With the moment of its last use.
+    connection: Option<(PgConnection, Instant)>,
+    failed_at: Option<Instant>,
+}
+
+impl HotConnection {
+    pub(super) fn new(hosts: Arc<Hosts>) -> Self {
+        Self { hosts, connection: None, failed_at: None }
+    }
+
+    /// The connection, made where it is missing or does not answer after a pause. To be given back by [`Self::used`].
+    pub(super) async fn connected(&mut self) -> Result<PgConnection, StoreError> {
+        if let Some((mut connection, used)) = self.connection.take()
+            && (used.elapsed() < IDLE || answered(async { Ok(connection.ping().await?) }).await.is_ok())
+        {
+            return Ok(connection);
+        }
+        if let Some(failed) = self.failed_at {
+            tokio::time::sleep(AGAIN_AFTER.saturating_sub(failed.elapsed())).await;
+        }
+        let connected = self.hosts.connect_hot().await;
+        self.failed_at = connected.is_err().then(Instant::now);
+        connected
+    }
+
+    /// Keeps a connection that is still good: after a failure of the server none is.
+    pub(super) fn used(&mut self, connection: PgConnection, failed: Option<&StoreError>) {
+        if !failed.is_some_and(concerns_the_server) {
+            self.connection = Some((connection, Instant::now()));
+        }
+    }
+
+    pub(super) async fn close(&mut self) {
+        if let Some((connection, _)) = self.connection.take() {
+            close(connection).await;
+        }
+    }
+}
+
+/// What the server says to a statement, or that it says nothing.
+pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(ANSWER_TIMEOUT, asked)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::Unavailable("the server does not answer".into())))
+}
+
+pub(super) fn concerns_the_server(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_))
+}
+
+/// Ends a connection of which nothing is wanted any more; its server may be gone.
+pub(super) async fn close(connection: PgConnection) {
+    let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_host_of_a_url_is_one_with_the_same_user_and_database() {
+        let split = |url| split_hosts(url).map_err(|error| error.to_string());
+        assert_eq!(
+            split("postgres://u:p%40@a:5432,b:5433/db?sslmode=require"),
+            Ok(vec![
+                "postgres://u:p%40@a:5432/db?sslmode=require".to_owned(),
+                "postgres://u:p%40@b:5433/db?sslmode=require".to_owned(),
+            ])
+        );
+        assert_eq!(split("postgresql://localhost/db"), Ok(vec!["postgresql://localhost/db".to_owned()]));
+        for bad in ["mysql://a/b", "a/b"] {
+            assert!(split(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_be_read_is_refused_without_its_password() {
+        let error = Hosts::parse("postgres://u:hunter2@host:notaport/db", "t", false).err().expect("refused");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+}

@@ -1,0 +1,326 @@
+//! What only a server that several processes share can show.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState};
+use postrider_domain::id::TenantId;
+use postrider_store::{
+    AfterCrash, Beat, Commit, CommitOutcome, EventFilter, EventOutcome, Heard, NewEvent, NewIdempotency,
+    OpenOptions, Order, ReapReport, Store, StoreError, Want,
+};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::world::{DAY, LEASE, Sending, World};
+
+/// Short enough to wait for, long enough for two beats on a busy machine.
+const NODE_LEASE: Duration = Duration::from_millis(400);
+
+async fn second(world: &World) -> Store {
+    Store::open(world.again()).await.unwrap()
+}
+
+async fn brief(world: &World) -> Store {
+    Store::open(OpenOptions { node_lease: NODE_LEASE, ..world.again() }).await.unwrap()
+}
+
+async fn reap(world: &World, store: &Store) -> ReapReport {
+    let rule = Box::new(|_, _| Some(AfterCrash::SendAgain));
+    store.lease_reap(world.now(), Some(world.now()), rule).await.unwrap()
+}
+
+/// Beats until it is this node's to take over from a dead one.
+async fn until_a_node_is_dead(store: &Store) {
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while !store.node_beat().await.unwrap().dead {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("a node stops to be alive when it stops to beat");
+}
+
+async fn commit(store: &Store, commit: Commit) -> Result<CommitOutcome, StoreError> {
+    store.commit_enqueue(commit)?.await.unwrap()
+}
+
+fn event_of(outcome: CommitOutcome) -> EventOutcome {
+    match outcome {
+        CommitOutcome::Done { events, .. } => events[0],
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_claim_together_get_different_deliveries() {
+    let world = World::postgres().await;
+    let other = second(&world).await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let events: Vec<NewEvent> = (0..200)
+        .map(|_| {
+            let mut event = world.event("a.b");
+            event.deliveries.push(world.delivery(event.id, webhook));
+            event
+        })
+        .collect();
+    world.done(Commit { events, ..world.commit(tenant) }).await;
+    let until = world.now().plus(LEASE);
+    let claim = async |store: Store| {
+        let mut claimed = Vec::new();
+        loop {
+            let want = Want { tenant, webhook, count: 7 };
+            let answers = store.delivery_claim(world.now(), until, vec![want]).await.unwrap();
+            claimed.extend(answers[0].claimed.iter().map(|claimed| claimed.delivery));
+            if answers[0].next_due.is_none() {
+                return claimed;
+            }
+        }
+    };
+    let (mut one, two) = tokio::join!(claim(world.store()), claim(other.clone()));
+    assert_eq!(one.len() + two.len(), 200);
+    one.extend(two);
+    one.sort_unstable();
+    one.dedup();
+    assert_eq!(one.len(), 200);
+    other.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_to_beat_is_taken_over_from_and_its_late_results_are_refused() {
+    let world = World::postgres().await;
+    // The world's own node leads nothing and takes nothing over here.
+    let (frozen, alive) = (brief(&world).await, brief(&world).await);
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let mut event = world.event("a.b");
+    let mut delivery = world.delivery(event.id, webhook);
+    delivery.claim = Some(world.lease());
+    let sending = Sending {
+        event: event.id,
+        delivery: delivery.id,
+        webhook,
+        kind: DeliveryKind::Normal,
+        fence: 1,
+        attempt: 1,
+    };
+    event.deliveries.push(delivery);
+    commit(&frozen, Commit { events: vec![event], ..world.commit(tenant) }).await.unwrap();
+    assert!(frozen.node_is_alive());
+    assert_eq!(reap(&world, &alive).await, ReapReport::default(), "it may be alive");
+
+    until_a_node_is_dead(&alive).await;
+    assert!(!frozen.node_is_alive(), "it must not send any more");
+    let report = reap(&world, &alive).await;
+    assert_eq!(report, ReapReport { sent_again: 1, failed: 0, due: vec![(tenant, webhook)] });
+
+    let late = Commit { settled: vec![sending.delivered(world.now())], ..world.commit(tenant) };
+    let CommitOutcome::Done { settled, .. } = commit(&frozen, late).await.unwrap() else { panic!() };
+    assert_eq!(settled, [false]);
+    assert_eq!(world.state(tenant, sending.delivery).await.0, DeliveryState::Scheduled);
+    let attempts = world.store().attempts(tenant, sending.delivery).await.unwrap();
+    let classes: Vec<_> = attempts.iter().map(|attempt| attempt.class).collect();
+    assert_eq!(classes, [AttemptClass::Unknown]);
+    // It is heard again, and works again.
+    let Beat { nodes, .. } = frozen.node_beat().await.unwrap();
+    assert!(nodes >= 2 && frozen.node_is_alive());
+    let want = Want { tenant, webhook, count: 1 };
+    let answers = frozen.delivery_claim(world.now(), world.now().plus(LEASE), vec![want]).await.unwrap();
+    assert!(answers[0].claimed[0].resend);
+    for store in [frozen, alive] {
+        store.close().await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_leads_and_another_when_it_is_gone() {
+    let world = World::postgres().await;
+    let (one, two) = (brief(&world).await, brief(&world).await);
+    assert!(one.node_beat().await.unwrap().leads);
+    assert!(!two.node_beat().await.unwrap().leads);
+    assert!(one.node_beat().await.unwrap().leads);
+    // Who leaves well need not be waited for.
+    one.close().await;
+    assert!(two.node_beat().await.unwrap().leads);
+    two.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_or_id_on_two_nodes_makes_one_event() {
+    let world = World::postgres().await;
+    let other = second(&world).await;
+    let tenant = world.tenant();
+    for round in 0..20 {
+        let keyed = || Commit {
+            events: vec![world.event("a.b")],
+            idempotency: Some(NewIdempotency {
+                scope: [9; 16],
+                key: round.to_string(),
+                fingerprint: [1; 32],
+                answer: Box::new(|_| b"the answer".to_vec()),
+            }),
+            ..world.commit(tenant)
+        };
+        let first = world.store();
+        let (a, b) = tokio::join!(commit(&first, keyed()), commit(&other, keyed()));
+        let replayed = CommitOutcome::Replayed(b"the answer".to_vec());
+        assert_eq!([&a, &b].iter().filter(|it| it.as_ref().unwrap() == &replayed).count(), 1, "{a:?} {b:?}");
+
+        let named = || {
+            let event = NewEvent {
+                external_id: Some(format!("order-{round}")),
+                data: Bytes::from_static(b"{}"),
+                ..world.event("a.b")
+            };
+            Commit { events: vec![event], ..world.commit(tenant) }
+        };
+        let (a, b) = tokio::join!(commit(&first, named()), commit(&other, named()));
+        let outcomes = [event_of(a.unwrap()), event_of(b.unwrap())];
+        let new = outcomes.iter().filter(|outcome| matches!(outcome, EventOutcome::New(_))).count();
+        let same = outcomes.iter().filter(|outcome| matches!(outcome, EventOutcome::Same(_))).count();
+        assert_eq!((new, same), (1, 1), "{outcomes:?}");
+    }
+    assert_eq!(world.event_count(tenant).await, 40);
+    other.close().await;
+    world.end().await;
+}
+
+async fn in_order(world: &World, tenant: TenantId) -> Vec<String> {
+    let order = Order::OldestFirst { after: None };
+    let events = world.store().event_list(tenant, &EventFilter::default(), order, 100).await.unwrap();
+    events.iter().map(|event| event.event_type.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_polls_waits_for_what_was_begun_before_and_misses_nothing() {
+    let world = World::postgres().await;
+    let tenant = world.tenant();
+    let mut slow = PgConnection::connect(&world.server().url).await.unwrap();
+    let name = "SELECT set_config('application_name', 'postrider of a test', false)";
+    sqlx::query(name).execute(&mut slow).await.unwrap();
+    let mut slow = slow.begin().await.unwrap();
+    let begun = world.event("a.begun");
+    const INSERT: &str =
+        "INSERT INTO event (tenant_id, id, kind, type, time_ms, accepted_ms, tenant_version, depth, data)
+      VALUES ($1, $2, 0, 'a.begun', 0, 0, 1, 0, '')";
+    sqlx::query(INSERT)
+        .bind(uuid::Uuid::from_bytes(*tenant.as_bytes()))
+        .bind(uuid::Uuid::from_bytes(*begun.id.as_bytes()))
+        .execute(&mut *slow)
+        .await
+        .unwrap();
+    world.accept(tenant, world.event("a.later")).await;
+    assert_eq!(in_order(&world, tenant).await, Vec::<String>::new());
+    slow.commit().await.unwrap();
+    assert_eq!(in_order(&world, tenant).await, ["a.begun", "a.later"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_that_nobody_keeps_go_whole_and_what_is_needed_of_them_stays() {
+    let world = World::postgres().await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let gone = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
+    world.deliver(tenant, gone).await;
+    let named = NewEvent { external_id: Some("order-1".into()), ..world.event("a.b") };
+    world.accept(tenant, named).await;
+    let (open, waits) = world.accept_scheduled(tenant, webhook).await;
+    let replayed = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
+    world.deliver(tenant, replayed).await;
+    world.pass(20 * DAY);
+    let mut replay = world.replay(replayed.event, webhook);
+    replay.claim = Some(world.lease());
+    let again = Sending { delivery: replay.id, kind: DeliveryKind::Replay, ..replayed };
+    world.done(Commit { replays: vec![replay], ..world.commit(tenant) }).await;
+    world.deliver(tenant, again).await;
+
+    let store = world.store();
+    world.pass(9 * DAY);
+    assert_eq!(store.history_roll(world.now(), 30 * DAY).await.unwrap(), 0);
+    world.pass(3 * DAY);
+    assert!(store.history_roll(world.now(), 30 * DAY).await.unwrap() > 0);
+    assert_eq!(store.event_get(tenant, gone.event).await.unwrap(), None);
+    assert_eq!(store.delivery_get(tenant, gone.delivery).await.unwrap(), None);
+    assert!(store.attempts(tenant, gone.delivery).await.unwrap().is_empty());
+    assert_eq!(store.event_find(tenant, "order-1").await.unwrap(), None);
+    let named = NewEvent { external_id: Some("order-1".into()), ..world.event("a.b") };
+    assert!(matches!(world.accept(tenant, named).await, EventOutcome::New(_)), "its id is free again");
+
+    assert!(store.event_get(tenant, open).await.unwrap().is_some());
+    assert_eq!(world.state(tenant, waits).await.0, DeliveryState::Scheduled);
+    assert_eq!(world.claim(tenant, webhook, 5).await.claimed.len(), 1);
+    assert_eq!(store.deliveries_of(tenant, replayed.event).await.unwrap().len(), 2);
+    assert_eq!(store.attempts(tenant, replayed.delivery).await.unwrap().len(), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_hears_what_others_change_and_what_waits() {
+    let world = World::postgres().await;
+    let other = second(&world).await;
+    let mut listener = other.listener().unwrap();
+    assert_eq!(listener.next().await.unwrap(), Heard::Anything);
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    for told in [Heard::Due(tenant, webhook), Heard::TenantChanged(tenant), Heard::JobsWait] {
+        world.store().tell(told).await.unwrap();
+        assert_eq!(listener.next().await.unwrap(), told);
+        listener.check().await.unwrap();
+    }
+    world.store().close().await;
+    assert_eq!(listener.next().await.unwrap(), Heard::NodesChanged);
+    other.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_may_lose_work_needs_the_flag() {
+    let world = World::postgres().await;
+    let name = &world.server().name;
+    world.server().sql(&format!("ALTER DATABASE {name} SET synchronous_commit = off"));
+    assert!(matches!(Store::open(world.again()).await, Err(StoreError::Unsafe(_))));
+    let options = OpenOptions { unsafe_allowed: true, ..world.again() };
+    Store::open(options).await.unwrap().close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_node_needs_the_same_master_key() {
+    let world = World::postgres().await;
+    let none = OpenOptions { master_key: None, ..world.again() };
+    assert!(matches!(Store::open(none).await, Err(StoreError::MasterKey(_))));
+    let other = postrider_store::MasterKey::new(Box::new([8; 32]));
+    let another = OpenOptions { master_key: Some(other), ..world.again() };
+    assert!(matches!(Store::open(another).await, Err(StoreError::MasterKey(_))));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_one_step_newer_is_used_if_it_says_so() {
+    let world = World::postgres().await;
+    let newer = |works_with: &str| {
+        world.server().sql(&format!(
+            "DELETE FROM migration WHERE number = 9999;
+             INSERT INTO migration VALUES (9999, 'newer', '', 0, {works_with})"
+        ));
+    };
+    let newest = "(SELECT MAX(number) FROM migration WHERE number < 9999)";
+    newer(newest);
+    Store::open(world.again()).await.unwrap().close().await;
+    newer(&format!("1 + {newest}"));
+    assert!(matches!(Store::open(world.again()).await, Err(StoreError::Migration(_))));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_url_that_leads_nowhere_is_said_without_its_password() {
+    let world = World::sqlite().await;
+    for url in ["postgres://u:hunter2@127.0.0.1:1/db", "postgres://u:hunter2@host:port/db"] {
+        let options = OpenOptions {
+            database: postrider_store::Database::Postgres(url.to_owned()),
+            master_key: Some(postrider_store::MasterKey::new(Box::new([7; 32]))),
+            ..world.again()
+        };
+        let error = Store::open(options).await.err().expect("nobody is there").to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    world.end().await;
+}

@@ -1,0 +1,548 @@
+//! An installation with a row of every kind, and all that can be seen of it through the store.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
+use postrider_domain::event::EventKind;
+use postrider_domain::id::{AuditId, DeliveryId, EventId, JobId, KeyId, RisingIds, TenantId, WebhookId};
+use postrider_domain::time::Timestamp;
+use postrider_store::config::{
+    AuditRow, ConfigOutcome, ConfigWrite, EventTypeRow, IdempotencyRow, JOB_DONE, JOB_RUNNING, JobRow,
+    KeyRow, Over, ProfileRow, ProfileWrite, SecretRow, SecretState, TenantRow, TenantWrite, WebhookRow,
+    WebhookWrite,
+};
+use postrider_store::{
+    AfterCrash, AttemptRow, AttemptTiming, Commit, CommitOutcome, Database, DeliveryFilter, EventFilter,
+    Lease, MasterKey, NewDelivery, NewEvent, NewIdempotency, OpenOptions, Order, Settlement, Store, Want,
+    first_delivery_id,
+};
+use postrider_testkit::random::SeededRandom;
+
+/// 2026-04-11T09:15:30.250Z.
+const START_MS: i64 = 1_775_898_930_250;
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const KEY: [u8; 32] = [7; 32];
+
+/// A store, the time, and what makes ids.
+pub(crate) struct Installation {
+    pub(crate) store: Store,
+    pub(crate) random: Arc<SeededRandom>,
+    ids: Mutex<RisingIds>,
+    pub(crate) now: Timestamp,
+    pub(crate) tenants: Vec<(TenantId, [WebhookId; 2])>,
+    jobs: Vec<(Option<TenantId>, JobId)>,
+}
+
+pub(crate) fn key() -> Option<MasterKey> {
+    Some(MasterKey::new(Box::new(KEY)))
+}
+
+pub(crate) fn folder(path: &Path) -> Database {
+    Database::Folder(path.to_owned())
+}
+
+impl Installation {
+    pub(crate) async fn start(database: Database) -> Self {
+        let random = Arc::new(SeededRandom::fresh());
+        let now = Timestamp::from_unix_ms(START_MS);
+        let options = OpenOptions { master_key: key(), ..OpenOptions::of(database, random.clone(), now) };
+        let store = Store::open(options).await.unwrap();
+        Self { store, random, ids: Mutex::default(), now, tenants: Vec::new(), jobs: Vec::new() }
+    }
+
+    /// For another look at a store, this one's or a copy.
+    pub(crate) fn options(&self, database: Database) -> OpenOptions {
+        OpenOptions { master_key: key(), ..OpenOptions::of(database, self.random.clone(), self.now) }
+    }
+
+    pub(crate) fn pass(&mut self, duration: Duration) {
+        self.now = self.now.plus(duration);
+    }
+
+    /// Everything that an installation can hold, over a week.
+    pub(crate) async fn of_every_kind(database: Database) -> Self {
+        let mut all = Self::start(database).await;
+        for name in ["acme", "globex"] {
+            all.configure(name).await;
+        }
+        all.change_configuration().await;
+        for _ in 0..4 {
+            for at in 0..all.tenants.len() {
+                all.deliveries_of_every_kind(at).await;
+            }
+            all.pass(2 * DAY);
+        }
+        all
+    }
+
+    /// A tenant with two webhooks and all that configuration knows.
+    pub(crate) async fn configure(&mut self, public_id: &str) {
+        let tenant = TenantId::new(self.now, &*self.random);
+        let webhooks = [WebhookId::new(self.now, &*self.random), WebhookId::new(self.now, &*self.random)];
+        let at = self.now;
+        let row = TenantRow {
+            id: tenant,
+            public_id: public_id.to_owned(),
+            name: "Müller & Søn 雪 \u{1F600} '\"\\\n".into(),
+            profile: "custom".into(),
+            profile_version: "3".into(),
+            plan: (public_id == "acme").then(|| "gold".into()),
+            timezone: "Europe/Berlin".into(),
+            attributes: r#"{"a":"\u0001","b":[1,2.5,null]}"#.into(),
+            settings: "{}".into(),
+            version: 1,
+            pinned_since: 1,
+            created: at,
+            updated: at,
+            deleted: None,
+        };
+        let states = [SecretState::Active, SecretState::Pending, SecretState::Retiring];
+        let written = webhooks.iter().enumerate().map(|(n, webhook)| WebhookWrite {
+            row: WebhookRow {
+                tenant,
+                id: *webhook,
+                name: format!("webhook {n}"),
+                url: "https://example.com/a?b=c".into(),
+                events: r#"["order.*"]"#.into(),
+                headers: (n == 0).then(|| {
+                    self.store.seal("webhook.headers", webhook.as_bytes(), b"Authorization: secret")
+                }),
+                description: "two\nlines".into(),
+                enabled: n == 0,
+                disabled_reason: (n == 1).then_some(1),
+                disabled: (n == 1).then_some(at),
+                single: n == 0,
+                created: at,
+                updated: at,
+                deleted: None,
+            },
+            secrets: Some(
+                states
+                    .into_iter()
+                    .map(|state| {
+                        let id = *WebhookId::new(at, &*self.random).as_bytes();
+                        SecretRow {
+                            tenant,
+                            webhook: *webhook,
+                            id,
+                            sealed: self.store.seal(
+                                "webhook.secret",
+                                &id,
+                                format!("secret {n} {state:?}").as_bytes(),
+                            ),
+                            state,
+                            activate_at: (state == SecretState::Pending).then(|| at.plus(DAY)),
+                            expires_at: (state == SecretState::Retiring).then(|| at.plus(DAY)),
+                            created: at,
+                        }
+                    })
+                    .collect(),
+            ),
+        });
+        let jobs = [(Some(tenant), 0, JOB_RUNNING), (Some(tenant), 0, JOB_DONE), (None, 1, JOB_RUNNING)];
+        let jobs: Vec<JobRow> = jobs
+            .into_iter()
+            .map(|(of, kind, state)| JobRow {
+                tenant: of,
+                id: JobId::new(at, &*self.random),
+                kind,
+                state,
+                params: "{}".into(),
+                position: (state == JOB_RUNNING).then(|| vec![0, 255, 1]),
+                done: 3,
+                total: (state == JOB_DONE).then_some(3),
+                detail: String::new(),
+                created: at,
+                updated: at,
+                finished: (state == JOB_DONE).then_some(at),
+            })
+            .collect();
+        self.jobs.extend(jobs.iter().map(|job| (job.tenant, job.id)));
+        let keys = [(Some(tenant), 3), (None, 1)].map(|(of, role)| {
+            let mut hash = [0; 32];
+            postrider_domain::random::Random::fill(&*self.random, &mut hash);
+            KeyRow {
+                id: KeyId::new(at, &*self.random),
+                hash,
+                role,
+                tenant: of,
+                name: "a key".into(),
+                created: at,
+                last_used: of.map(|_| at),
+                revoked: (of.is_none()).then_some(at),
+            }
+        });
+        let audit = [Some(tenant), None].map(|of| AuditRow {
+            id: AuditId::new(at, &*self.random),
+            tenant: of,
+            at,
+            actor: "operator".into(),
+            action: "tenant.created".into(),
+            target: tenant.to_string(),
+            detail: r#"{"a":1}"#.into(),
+        });
+        let event_type = EventTypeRow {
+            tenant,
+            name: "order.created".into(),
+            description: "An order".into(),
+            schema: Some(r#"{"type":"object"}"#.into()),
+            example: None,
+            archived: public_id == "acme",
+            created: at,
+            updated: at,
+        };
+        let profile = ProfileRow {
+            name: "custom".into(),
+            version: if public_id == "acme" { "3" } else { "4" }.into(),
+            source: "name = \"custom\"\n".into(),
+            builtin: false,
+            current_since: at,
+        };
+        let write = ConfigWrite {
+            at,
+            tenant: Some(TenantWrite { row, over: Over::Nothing, pins: true, unless_events: false }),
+            webhooks: written.collect(),
+            event_types: vec![event_type],
+            keys: keys.into(),
+            profile: Some(ProfileWrite { row: profile }),
+            jobs,
+            audit: audit.into(),
+            idempotency: Some(IdempotencyRow {
+                scope: *tenant.as_bytes(),
+                key: "configured".into(),
+                fingerprint: [9; 32],
+                answer: b"an \0 answer \xff".to_vec(),
+            }),
+        };
+        assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
+        self.tenants.push((tenant, webhooks));
+    }
+
+    /// A tenant as of a second version, and one that is being removed.
+    async fn change_configuration(&mut self) {
+        for (at, (tenant, webhooks)) in self.tenants.clone().into_iter().enumerate() {
+            let mut row = self.store.tenant_get(tenant).await.unwrap().unwrap();
+            let over = Over::Version(row.version);
+            row.version += 1;
+            row.name = format!("renamed {at}");
+            row.updated = self.now;
+            let mut webhook = self.store.webhook_get(tenant, webhooks[1]).await.unwrap().unwrap();
+            webhook.events = r#"["*"]"#.into();
+            webhook.deleted = (at == 1).then_some(self.now);
+            let write = ConfigWrite {
+                at: self.now,
+                tenant: Some(TenantWrite { row, over, pins: true, unless_events: false }),
+                webhooks: vec![WebhookWrite { row: webhook, secrets: None }],
+                ..ConfigWrite::default()
+            };
+            assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
+        }
+        self.configure("leaving").await;
+        let (leaving, _) = self.tenants.pop().unwrap();
+        let mut row = self.store.tenant_get(leaving).await.unwrap().unwrap();
+        let over = Over::Version(row.version);
+        row.version += 1;
+        row.deleted = Some(self.now);
+        let tenant = Some(TenantWrite { row, over, pins: false, unless_events: false });
+        let write = ConfigWrite { at: self.now, tenant, ..ConfigWrite::default() };
+        assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
+    }
+
+    pub(crate) fn event(&self, event_type: &str) -> NewEvent {
+        NewEvent {
+            id: EventId::from_uuid(self.ids.lock().unwrap().next(self.now, &*self.random)),
+            external_id: None,
+            kind: EventKind::Normal,
+            event_type: event_type.into(),
+            time: self.now,
+            time_given: false,
+            data: Bytes::from_static(br#"{"n":1,"text":"\u0000 \ud83d\ude00"}"#),
+            tenant_version: 1,
+            depth: 0,
+            deliveries: Vec::new(),
+        }
+    }
+
+    pub(crate) fn delivery(
+        &self,
+        event: EventId,
+        webhook: WebhookId,
+        kind: DeliveryKind,
+        claimed: bool,
+    ) -> NewDelivery {
+        NewDelivery {
+            id: first_delivery_id(event, &*self.random),
+            event,
+            webhook,
+            kind,
+            due: self.now,
+            reason: Reason::Waiting,
+            claim: claimed.then(|| Lease::first(self.now.plus(HOUR))),
+        }
+    }
+
+    pub(crate) async fn commit(&self, commit: Commit) -> CommitOutcome {
+        self.store.commit_enqueue(commit).unwrap().await.unwrap().unwrap()
+    }
+
+    /// Accepts an event with one delivery.
+    pub(crate) async fn accept(&self, at: usize, kind: DeliveryKind, claimed: bool) -> (EventId, DeliveryId) {
+        let (tenant, webhooks) = self.tenants[at];
+        let mut event = self.event("order.created");
+        let delivery = self.delivery(event.id, webhooks[0], kind, claimed);
+        let ids = (event.id, delivery.id);
+        event.deliveries.push(delivery);
+        self.commit(Commit { events: vec![event], ..Commit::new(tenant, self.now) }).await;
+        ids
+    }
+
+    /// What the attempt `number` under claim `fence` came to.
+    pub(crate) async fn settle(
+        &self,
+        at: usize,
+        ids: (EventId, DeliveryId),
+        kind: DeliveryKind,
+        number: u32,
+        end: (DeliveryState, Reason),
+    ) {
+        let (tenant, webhooks) = self.tenants[at];
+        let settlement = Settlement {
+            delivery: ids.1,
+            event: ids.0,
+            webhook: webhooks[0],
+            kind,
+            fence: number.into(),
+            attempt: Arc::new(attempt(number, self.now, end.0 == DeliveryState::Delivered)),
+            state: end.0,
+            reason: end.1,
+            due: (end.0 == DeliveryState::Scheduled).then(|| self.now.plus(HOUR)),
+            step: number,
+        };
+        let outcome =
+            self.commit(Commit { settled: vec![settlement], ..Commit::new(tenant, self.now) }).await;
+        assert!(matches!(outcome, CommitOutcome::Done { settled, .. } if settled == [true]));
+    }
+
+    pub(crate) async fn deliver(&self, at: usize) -> (EventId, DeliveryId) {
+        let ids = self.accept(at, DeliveryKind::Normal, true).await;
+        self.settle(at, ids, DeliveryKind::Normal, 1, DELIVERED).await;
+        ids
+    }
+
+    /// In every state, of every kind, with every kind of attempt; some stay open.
+    async fn deliveries_of_every_kind(&mut self, at: usize) {
+        let (tenant, webhooks) = self.tenants[at];
+        for kind in [DeliveryKind::Normal, DeliveryKind::Test] {
+            for end in [DELIVERED, FAILED, RETRY] {
+                let ids = self.accept(at, kind, true).await;
+                self.settle(at, ids, kind, 1, end).await;
+            }
+        }
+        // Cancelled, one of them with a lost attempt before.
+        self.accept(at, DeliveryKind::Normal, true).await;
+        self.reap(AfterCrash::SendAgain).await;
+        self.accept(at, DeliveryKind::Normal, false).await;
+        self.store.delivery_cancel(self.now, tenant, webhooks[0], Reason::WebhookOff, None).await.unwrap();
+        // Failed, and scheduled, with a lost outcome.
+        self.accept(at, DeliveryKind::Normal, true).await;
+        self.reap(AfterCrash::Fail).await;
+        self.accept(at, DeliveryKind::Normal, true).await;
+        self.reap(AfterCrash::SendAgain).await;
+        // Replays of what was delivered.
+        let (event, _) = self.deliver(at).await;
+        for claimed in [false, true] {
+            let replay = NewDelivery {
+                id: DeliveryId::new(self.now, &*self.random),
+                ..self.delivery(event, webhooks[0], DeliveryKind::Replay, claimed)
+            };
+            self.commit(Commit { replays: vec![replay], ..Commit::new(tenant, self.now) }).await;
+        }
+        // Under way, waiting, and to no webhook at all.
+        self.accept(at, DeliveryKind::Normal, true).await;
+        self.accept(at, DeliveryKind::Normal, false).await;
+        let alone = NewEvent {
+            external_id: Some(format!("brought \u{e9} {}", self.now.unix_ms())),
+            kind: EventKind::Test,
+            depth: 3,
+            tenant_version: 2,
+            data: Bytes::from(format!(r#"{{"large":"{}"}}"#, "x".repeat(200_000))),
+            ..self.event("order.unknown")
+        };
+        let idempotency = NewIdempotency {
+            scope: *tenant.as_bytes(),
+            key: format!("key {}", self.now.unix_ms()),
+            fingerprint: [3; 32],
+            answer: Box::new(|events| format!("{events:?}").into_bytes()),
+        };
+        let commit =
+            Commit { events: vec![alone], idempotency: Some(idempotency), ..Commit::new(tenant, self.now) };
+        self.commit(commit).await;
+    }
+
+    /// Everything under way is lost.
+    async fn reap(&self, after: AfterCrash) {
+        self.store.lease_reap(self.now, None, Box::new(move |_, _| Some(after))).await.unwrap();
+    }
+
+    /// Everything that another store can be asked about this installation, as lines.
+    pub(crate) async fn picture(&self, store: &Store) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut see = |what: &str, seen: &dyn std::fmt::Debug| lines.push(format!("{what}: {seen:?}"));
+        let mut tenants = store.tenants_any_tenant().await.unwrap();
+        tenants.sort_by_key(|tenant| tenant.id);
+        let mut webhooks = store.webhooks_any_tenant().await.unwrap();
+        webhooks.sort_by_key(|webhook| webhook.id);
+        let mut secrets = store.secrets_any_tenant().await.unwrap();
+        secrets.sort_by_key(|secret| secret.id);
+        for secret in &secrets {
+            let opened = store.open_sealed("webhook.secret", &secret.id, &secret.sealed).unwrap();
+            see(
+                "secret",
+                &(String::from_utf8_lossy(&opened), secret.state, secret.activate_at, secret.expires_at),
+            );
+        }
+        for webhook in &webhooks {
+            if let Some(headers) = &webhook.headers {
+                see(
+                    "headers",
+                    &store.open_sealed("webhook.headers", webhook.id.as_bytes(), headers).unwrap(),
+                );
+            }
+        }
+        let mut keys = store.keys_any_tenant().await.unwrap();
+        keys.sort_by_key(|key| key.id);
+        let mut profiles = store.profiles_all().await.unwrap();
+        profiles.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        see("tenants", &tenants);
+        see("webhooks", &webhooks);
+        see("keys", &keys);
+        see("profiles", &profiles);
+        see("event types", &store.event_types_any_tenant().await.unwrap());
+        see("audit", &store.audit_list(None, None, 100).await.unwrap());
+        for (tenant, job) in &self.jobs {
+            see("job", &store.job_get(*tenant, *job).await.unwrap());
+        }
+        see("ledger", &store.ledger(None).await.unwrap());
+        let mut due = store.webhooks_due_any_tenant().await.unwrap();
+        due.sort();
+        see("due", &due);
+        let begin = Timestamp::from_unix_ms(START_MS);
+        for (tenant, webhooks) in &self.tenants {
+            see("tenant", &store.tenant_get(*tenant).await.unwrap());
+            see("ledger", &store.ledger(Some(*tenant)).await.unwrap());
+            see("answer", &store.config_answer(*tenant.as_bytes(), "configured", begin).await.unwrap());
+            for version in 1..=2 {
+                see("pinned", &store.tenant_pinned(*tenant, version).await.unwrap());
+                let mut versions = store.webhook_versions(*tenant, version).await.unwrap();
+                versions.sort_by_key(|version| version.webhook);
+                see("versions", &versions);
+            }
+            for webhook in webhooks {
+                see("stats", &store.webhook_stats(*tenant, *webhook, self.now).await.unwrap());
+                see("hours", &store.webhook_hours(*tenant, *webhook, begin, self.now).await.unwrap());
+                see("backlog", &store.webhook_backlog(*tenant, *webhook).await.unwrap());
+            }
+            let all = EventFilter::default();
+            let oldest = Order::OldestFirst { after: None };
+            let events = store.event_list(*tenant, &all, oldest, 100_000).await.unwrap();
+            for event in &events {
+                see("event", event);
+                if let Some(id) = &event.external_id {
+                    see("found", &store.event_find(*tenant, id).await.unwrap().map(|event| event.id));
+                    let key = format!("key {}", event.accepted.unix_ms());
+                    see(
+                        "answer",
+                        &store.config_answer(*tenant.as_bytes(), &key, event.accepted).await.unwrap(),
+                    );
+                }
+                for mut delivery in store.deliveries_of(*tenant, event.id).await.unwrap() {
+                    // Says something of the next attempt, and there is none any more.
+                    delivery.resend &= !delivery.state.is_final();
+                    see("delivery", &delivery);
+                    see("attempts", &store.attempts(*tenant, delivery.id).await.unwrap());
+                }
+            }
+            for state in DeliveryState::ALL {
+                let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+                let listed = store.delivery_list(*tenant, &filter, 100_000).await.unwrap();
+                see("listed", &listed.iter().map(|delivery| delivery.id).collect::<Vec<_>>());
+            }
+        }
+        lines
+    }
+
+    /// Deliveries of all tenants in a state.
+    pub(crate) async fn in_state(&self, store: &Store, state: DeliveryState) -> Vec<DeliveryId> {
+        let mut all = Vec::new();
+        for (tenant, _) in &self.tenants {
+            let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+            let listed = store.delivery_list(*tenant, &filter, 100_000).await.unwrap();
+            all.extend(listed.iter().map(|delivery| delivery.id));
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Everything that a server on the store would ever take to send.
+    pub(crate) async fn claimable(&self, store: &Store) -> Vec<DeliveryId> {
+        let now = self.now.plus(400 * DAY);
+        let mut all = Vec::new();
+        for (tenant, webhooks) in &self.tenants {
+            for webhook in webhooks {
+                let want = Want { tenant: *tenant, webhook: *webhook, count: 10_000 };
+                let answers = store.delivery_claim(now, now.plus(HOUR), vec![want]).await.unwrap();
+                all.extend(answers.iter().flat_map(|answer| &answer.claimed).map(|claimed| claimed.delivery));
+            }
+        }
+        all.sort_unstable();
+        all
+    }
+
+    /// Events of a tenant as who polls gets them, `rows` at a time.
+    pub(crate) async fn polled(&self, store: &Store, at: usize, rows: usize) -> Vec<EventId> {
+        let mut all: Vec<EventId> = Vec::new();
+        loop {
+            let order = Order::OldestFirst { after: all.last().copied() };
+            let page =
+                store.event_list(self.tenants[at].0, &EventFilter::default(), order, rows).await.unwrap();
+            if page.is_empty() {
+                return all;
+            }
+            all.extend(page.iter().map(|event| event.id));
+        }
+    }
+}
+
+pub(crate) const DELIVERED: (DeliveryState, Reason) = (DeliveryState::Delivered, Reason::Accepted);
+pub(crate) const FAILED: (DeliveryState, Reason) = (DeliveryState::Failed, Reason::RetriesExhausted);
+pub(crate) const RETRY: (DeliveryState, Reason) = (DeliveryState::Scheduled, Reason::RetryDue);
+
+fn attempt(number: u32, started: Timestamp, success: bool) -> AttemptRow {
+    AttemptRow {
+        number,
+        started,
+        class: if success { AttemptClass::Success } else { AttemptClass::Timeout },
+        status: success.then_some(204),
+        detail: (!success).then(|| "The endpoint did not answer in time.".into()),
+        timing: AttemptTiming {
+            dns_us: 1,
+            connect_us: 2,
+            tls_us: 3,
+            wait_us: 4,
+            body_us: 5,
+            total_us: 20_000,
+        },
+        peer: success.then(|| "192.0.2.1:443".into()),
+        reused: success,
+        resend: false,
+        body_sha256: success.then_some([7; 32]),
+        request_bytes: 512,
+        response_head: Bytes::from_static(b"HTTP/1.1 204 No Content\r\n"),
+        response_body: if success { Bytes::from_static(b"ok\0\xff") } else { Bytes::new() },
+        response_bytes: 4,
+    }
+}
