@@ -1,4 +1,4 @@
-//! The project's own tool: `cargo xtask test | crash | bench | openapi`.
+//! The project's own tool: `cargo xtask test | crash | nodes | bench | openapi`.
 
 mod bench;
 mod clock;
@@ -6,9 +6,11 @@ mod commands;
 mod crash;
 mod failure;
 mod http;
+mod nodes;
 mod openapi;
 mod product;
 mod test;
+mod truth;
 
 use std::process::ExitCode;
 
@@ -27,6 +29,8 @@ enum Task {
     Test(test::Options),
     /// Kill the server at random moments under load, then compare what everybody saw.
     Crash(crash::Options),
+    /// Break what several servers on one PostgreSQL have between them, then compare what everybody saw.
+    Nodes(nodes::Options),
     /// Measure the release build against the raw limit of this machine.
     Bench(bench::Options),
     /// Write docs/openapi.json from the binary.
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
         Task::Crash(options) => crash::run(&options),
+        Task::Nodes(options) => nodes::run(&options),
         Task::Bench(options) => bench::run(&options),
         Task::Openapi(options) => openapi::run(&options),
         Task::BenchSink => bench::sink::run(),

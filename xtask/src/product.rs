@@ -3,16 +3,17 @@
 use std::fs::{self, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::failure::{Failure, Result};
 use crate::http::Connection;
@@ -35,17 +36,42 @@ pub(crate) struct Server {
     pub(crate) started_in: Duration,
 }
 
+/// Where a server keeps what must last.
+#[derive(Clone, Copy)]
+pub(crate) enum Home<'a> {
+    /// A data folder, created when missing.
+    Folder(&'a Path),
+    /// A PostgreSQL, which other servers may share.
+    Postgres(&'a str),
+}
+
 impl Server {
-    /// Starts `program` on `data` (created when missing), its output appended to `data`/../server.log.
+    /// Starts `program` on a data folder, its output appended to `data`/../server.log.
     pub(crate) async fn start(program: &Path, data: &Path) -> Result<Self> {
-        let log = data.with_file_name("server.log");
-        let out = OpenOptions::new().create(true).append(true).open(&log)?;
-        let address = free_address().await?;
+        Self::start_at(program, Home::Folder(data), &data.with_file_name("server.log")).await
+    }
+
+    /// Starts `program`, its output appended to `log`.
+    pub(crate) async fn start_at(program: &Path, home: Home<'_>, log: &Path) -> Result<Self> {
+        let mut server = Self::spawn(program, home, log).await?;
         let began = Instant::now();
+        server.await_ready(began).await?;
+        server.started_in = began.elapsed();
+        Ok(server)
+    }
+
+    /// The same without waiting until it is ready.
+    pub(crate) async fn spawn(program: &Path, home: Home<'_>, log: &Path) -> Result<Self> {
+        let out = OpenOptions::new().create(true).append(true).open(log)?;
+        let address = free_address().await?;
+        let (name, value) = match home {
+            Home::Folder(data) => ("POSTRIDER_DATA", data.as_os_str()),
+            Home::Postgres(url) => ("POSTRIDER_DATABASE_URL", url.as_ref()),
+        };
         let child = Command::new(program)
             .arg("serve")
             .env("POSTRIDER_LISTEN", address.to_string())
-            .env("POSTRIDER_DATA", data)
+            .env(name, value)
             .env("POSTRIDER_OPERATOR_KEY", OPERATOR_KEY)
             .env("POSTRIDER_MASTER_KEY", MASTER_KEY)
             .env("POSTRIDER_EGRESS_ALLOW", "127.0.0.0/8")
@@ -55,10 +81,7 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| Failure::from(error).while_(&program.display().to_string()))?;
-        let mut server = Self { child, address, log, started_in: Duration::ZERO };
-        server.await_ready(began).await?;
-        server.started_in = began.elapsed();
-        Ok(server)
+        Ok(Self { child, address, log: log.to_owned(), started_in: Duration::ZERO })
     }
 
     async fn await_ready(&mut self, began: Instant) -> Result<()> {
@@ -85,9 +108,41 @@ impl Server {
         format!("; the end of {}:\n{}", self.log.display(), tail.join("\n"))
     }
 
+    /// For signals.
+    pub(crate) fn id(&self) -> Result<u32> {
+        self.child.id().ok_or_else(|| Failure::new("the server has stopped"))
+    }
+
     /// SIGKILL, and waits until the process is gone.
     pub(crate) async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let id = i32::try_from(self.id()?).ok().and_then(Pid::from_raw);
+        let id = id.ok_or_else(|| Failure::new("the server has no number"))?;
+        Ok(kill_process(id, signal)?)
+    }
+
+    /// SIGTERM, and waits until the process has ended well.
+    pub(crate) async fn end(mut self, patience: Duration) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        match timeout(patience, self.child.wait()).await {
+            Ok(ended) if ended.as_ref().is_ok_and(ExitStatus::success) => Ok(()),
+            Ok(ended) => {
+                Err(Failure::new(format!("the server did not end well ({}){}", ended?, self.last_words())))
+            }
+            Err(_) => {
+                Err(Failure::new(format!("the server has not ended after {patience:?}{}", self.last_words())))
+            }
+        }
+    }
+
+    /// Waits until it is ready, and says how long that took.
+    pub(crate) async fn became_ready(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        self.await_ready(began).await?;
+        Ok(began.elapsed())
     }
 
     /// Processor time that the process used until now, in seconds.
@@ -110,7 +165,7 @@ impl Server {
     }
 
     fn proc(&self, file: &str) -> Result<PathBuf> {
-        let id = self.child.id().ok_or_else(|| Failure::new("the server has stopped"))?;
+        let id = self.id()?;
         Ok(PathBuf::from(format!("/proc/{id}/{file}")))
     }
 
@@ -119,7 +174,8 @@ impl Server {
     }
 }
 
-async fn ready(address: SocketAddr) -> Result<u16> {
+/// The status of `/readyz`.
+pub(crate) async fn ready(address: SocketAddr) -> Result<u16> {
     let mut connection = Connection::open(address).await?;
     let request = Request::get("/readyz").header("host", address.to_string()).body(Full::default())?;
     Ok(connection.send(request).await?.0.as_u16())
@@ -171,9 +227,20 @@ impl Api {
         tenant: &str,
         body: Bytes,
     ) -> Result<(u16, Bytes)> {
+        let answer = self.answer(method, path, tenant, body).await?;
+        Ok((answer.status().as_u16(), answer.into_body()))
+    }
+
+    /// The same, for whoever reads the head too.
+    pub(crate) async fn answer(
+        &mut self,
+        method: Method,
+        path: &str,
+        tenant: &str,
+        body: Bytes,
+    ) -> Result<Response<Bytes>> {
         let request = self.request(method, path, tenant, body)?;
-        let (status, body) = self.connection.send(request).await?;
-        Ok((status.as_u16(), body))
+        self.connection.answer(request).await
     }
 
     /// Sends and gives the JSON of a 2xx. `tenant` empty: for the whole installation.

@@ -32,8 +32,21 @@ const STEPS: &[Step] = &[
         needs: &[NEXTEST, NODE, NPM, PYTHON, VENV],
         run: tests,
     },
+    // PostgreSQL's programs are installed, or asked for, by the testkit that runs them.
+    Step {
+        name: "postgres",
+        what: "the engine, the API and the systems once more, on PostgreSQL",
+        needs: &[NEXTEST],
+        run: tests_on_postgres,
+    },
     Step { name: "openapi", what: "docs/openapi.json is what the binary serves", needs: &[], run: openapi },
     Step { name: "crash", what: "nothing is lost over a few kills", needs: &[], run: crash },
+    Step {
+        name: "nodes",
+        what: "nothing is lost between several nodes on one PostgreSQL",
+        needs: &[],
+        run: nodes,
+    },
     Step { name: "demo", what: "a newcomer's first minute", needs: &[], run: demo },
 ];
 
@@ -74,6 +87,15 @@ fn tests() -> Result<()> {
     cargo(&["nextest", "run", "--workspace"])
 }
 
+/// The store's own suite runs on both databases in one go. Left out here is what copies, spoils or reads SQLite's files.
+fn tests_on_postgres() -> Result<()> {
+    const CHOSEN: &str = "(binary(control_tests) | binary(outbound) | binary(api) | binary(systems)) \
+                          - test(crash::) - test(on_disk) - test(damaged)";
+    let mut command = Command::new(commands::cargo());
+    command.args(["nextest", "run", "--workspace", "--filterset", CHOSEN]);
+    commands::run(command.env(postrider_testkit::home::VARIABLE, "postgres").current_dir(commands::root()))
+}
+
 fn openapi() -> Result<()> {
     xtask(&["openapi", "--check"])
 }
@@ -81,6 +103,11 @@ fn openapi() -> Result<()> {
 /// Enough kills to meet each state of a delivery more than once; hundreds are `cargo xtask crash --kills 200`.
 fn crash() -> Result<()> {
     xtask(&["crash", "--kills", "5"])
+}
+
+/// A few faults of each kind; hundreds are `cargo xtask nodes --long --release`.
+fn nodes() -> Result<()> {
+    xtask(&["nodes"])
 }
 
 fn demo() -> Result<()> {

@@ -12,6 +12,9 @@ pub(crate) mod sink;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
+
+use postrider_testkit::postgres::Postgres;
 
 use crate::commands::{self, Build};
 use crate::failure::{Failure, Result};
@@ -21,9 +24,16 @@ use receiver::Sink;
 use report::Report;
 use scenario::{SCENARIOS, Scale, World};
 
+/// What a server keeps its work in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    Sqlite,
+    Postgres,
+}
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours.
+    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours; on PostgreSQL also nodes, claims.
     #[arg(long = "only", value_name = "SCENARIO")]
     only: Vec<String>,
     /// A tenth of the load: for trying it out, not for quoting.
@@ -35,6 +45,10 @@ pub(crate) struct Options {
     /// The server to measure; built when absent.
     #[arg(long)]
     server: Option<PathBuf>,
+    /// The database behind the server: `sqlite`, or `postgres`, which the bench starts for itself and which shares the
+    /// machine's processors.
+    #[arg(long, default_value = "sqlite")]
+    database: Kind,
     /// Set when the release build of xtask has been started, since a debug build would measure itself.
     #[arg(long, hide = true)]
     driver: bool,
@@ -75,6 +89,9 @@ fn start_driver(options: &Options) -> Result<()> {
     if options.quick {
         command.arg("--quick");
     }
+    if options.database == Kind::Postgres {
+        command.args(["--database", "postgres"]);
+    }
     if let Some(server) = &options.server {
         command.arg("--server").arg(server);
     }
@@ -84,13 +101,15 @@ fn start_driver(options: &Options) -> Result<()> {
 async fn drive(options: &Options, server: &Path) -> Result<()> {
     let sink = Sink::start()?;
     let scale = if options.quick { Scale::Tenth } else { Scale::Full };
-    let mut world = World { server, sink, scale, sample: None };
+    let postgres = (options.database == Kind::Postgres).then(Postgres::start);
+    let mut world = World { server, postgres, databases: AtomicUsize::new(0), sink, scale, sample: None };
     let sample: Sample = world.take_sample().await?;
     println!("one delivery: {} bytes of body", sample.body.len());
 
     let mut report = Report::new(scale, sample.body.len());
     let chosen = SCENARIOS
         .iter()
+        .filter(|scenario| scenario.on.contains(&options.database))
         .filter(|scenario| options.only.is_empty() || options.only.iter().any(|name| name == scenario.name));
     for scenario in chosen {
         report.raw(world.raw().await?);

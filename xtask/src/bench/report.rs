@@ -30,6 +30,7 @@ pub(super) enum Asked {
     Nothing,
     /// Of a rate: at least this share of the raw limit.
     RatioMin(f64),
+    Min(f64),
     Max(f64),
 }
 
@@ -88,6 +89,7 @@ impl Report {
             Asked::RatioMin(min) => {
                 Some((format!("≥ {min} × raw"), self.ratio(figure).is_some_and(|ratio| ratio >= min)))
             }
+            Asked::Min(min) => Some((format!("≥ {min} {}", figure.unit.name()), figure.value >= min)),
             Asked::Max(max) => Some((format!("≤ {max} {}", figure.unit.name()), figure.value <= max)),
         }
     }

@@ -17,7 +17,7 @@ const READERS: usize = 4;
 const PAGE: usize = 100;
 
 /// Every delivery with its attempts. `labels` are those of the webhooks, by id.
-pub(super) async fn read(address: SocketAddr, labels: BTreeMap<String, String>) -> Result<Vec<Logged>> {
+pub(crate) async fn read(address: SocketAddr, labels: BTreeMap<String, String>) -> Result<Vec<Logged>> {
     let labels = Arc::new(labels);
     let mut log = Vec::new();
     for tenant in TENANTS {
@@ -73,7 +73,7 @@ fn logged(delivery: &Value, labels: &BTreeMap<String, String>) -> Result<Logged>
     })
 }
 
-pub(super) async fn ledgers(api: &mut Api) -> Result<Vec<Ledger>> {
+pub(crate) async fn ledgers(api: &mut Api) -> Result<Vec<Ledger>> {
     let mut ledgers = Vec::new();
     for tenant in TENANTS {
         ledgers.push(ledger(api, tenant).await?);
@@ -82,7 +82,7 @@ pub(super) async fn ledgers(api: &mut Api) -> Result<Vec<Ledger>> {
 }
 
 /// A tenant's ledger, without tests and replays, of which a crash run has none.
-pub(super) async fn ledger(api: &mut Api, tenant: &str) -> Result<Ledger> {
+pub(crate) async fn ledger(api: &mut Api, tenant: &str) -> Result<Ledger> {
     let ledger = api.get("/v1/ledger", tenant).await?;
     let count = |name: &str| {
         let count = ledger[name].as_u64();

@@ -1,6 +1,7 @@
-//! The receivers of the crash test: one recording server, told apart by path, that fails and dawdles now and then.
+//! The receivers: one recording server, told apart by path, that fails and dawdles now and then.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,17 +13,17 @@ use super::checker::{Pair, Seen};
 
 /// One delivery in so many is refused at its first attempt.
 const REFUSED_ONE_IN: u64 = 20;
-/// One answer in so many is slow, so that kills meet attempts in flight.
+/// One answer in so many is slow, so that faults meet attempts in flight.
 const SLOW_ONE_IN: u64 = 4;
-const SLOW_MS_MAX: u64 = 150;
 
-pub(super) struct Endpoints {
+pub(crate) struct Endpoints {
     receiver: Receiver,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Endpoints {
-    pub(super) async fn start(random: Arc<SeededRandom>) -> Self {
+    /// `slow_max`: how long a slow answer may take.
+    pub(crate) async fn start(random: Arc<SeededRandom>, slow_max: Duration) -> Self {
         let receiver = Receiver::start().await;
         let seen = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&seen);
@@ -39,20 +40,24 @@ impl Endpoints {
                 body_sha256,
                 status,
             });
-            answer(status, &random)
+            answer(status, &random, slow_max)
         });
         Self { receiver, seen }
     }
 
-    pub(super) fn url(&self, label: &str) -> String {
+    pub(crate) fn url(&self, label: &str) -> String {
         self.receiver.url(&format!("/{label}"))
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.receiver.address()
+    }
+
+    pub(crate) fn count(&self) -> usize {
         self.seen.lock().expect("because nothing panics while it holds the lock").len()
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().expect("because nothing panics while it holds the lock").clone()
     }
 }
@@ -65,12 +70,13 @@ fn pair(received: &Received) -> Pair {
     }
 }
 
-fn answer(status: u16, random: &SeededRandom) -> Answer {
+fn answer(status: u16, random: &SeededRandom, slow_max: Duration) -> Answer {
     let answer = Answer::status(status);
     if !random.one_in(SLOW_ONE_IN) {
         return answer;
     }
-    let (gate, wait) = (Gate::closed(), Duration::from_millis(random.below(SLOW_MS_MAX)));
+    let wait = Duration::from_millis(random.below(slow_max.as_millis() as u64));
+    let gate = Gate::closed();
     let answer = answer.behind(&gate);
     tokio::spawn(async move {
         tokio::time::sleep(wait).await;

@@ -5,85 +5,85 @@ use std::fmt;
 
 /// An event by the id that the producer gave it, at a webhook by the label in its URL. A delivery in all three accounts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Pair {
-    pub(super) event: String,
-    pub(super) webhook: String,
+pub(crate) struct Pair {
+    pub(crate) event: String,
+    pub(crate) webhook: String,
 }
 
 /// What the producer knows of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Published {
-    pub(super) tenant: String,
-    pub(super) event_type: String,
+pub(crate) struct Published {
+    pub(crate) tenant: String,
+    pub(crate) event_type: String,
     /// It read a 202. Otherwise it does not know, and both fates are allowed.
-    pub(super) acknowledged: bool,
+    pub(crate) acknowledged: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Webhook {
-    pub(super) tenant: String,
+pub(crate) struct Webhook {
+    pub(crate) tenant: String,
     /// Event types that it gets.
-    pub(super) types: BTreeSet<String>,
+    pub(crate) types: BTreeSet<String>,
 }
 
 /// One request as an endpoint wrote it down, in the order of arrival.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) pair: Pair,
-    pub(super) body_sha256: String,
+pub(crate) struct Seen {
+    pub(crate) pair: Pair,
+    pub(crate) body_sha256: String,
     /// What the endpoint answered.
-    pub(super) status: u16,
+    pub(crate) status: u16,
 }
 
 /// A delivery as our log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Logged {
-    pub(super) pair: Pair,
-    pub(super) state: String,
-    pub(super) attempts: Vec<Attempt>,
+pub(crate) struct Logged {
+    pub(crate) pair: Pair,
+    pub(crate) state: String,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Attempt {
+pub(crate) struct Attempt {
     /// `success`, `status`, `unknown`, …
-    pub(super) class: String,
+    pub(crate) class: String,
     /// Of the body that was sent; empty when it is not known what was sent.
-    pub(super) body_sha256: String,
+    pub(crate) body_sha256: String,
 }
 
 /// The ledger of one tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Ledger {
-    pub(super) tenant: String,
-    pub(super) accepted: u64,
-    pub(super) scheduled: u64,
-    pub(super) sending: u64,
-    pub(super) delivered: u64,
-    pub(super) failed: u64,
-    pub(super) cancelled: u64,
+pub(crate) struct Ledger {
+    pub(crate) tenant: String,
+    pub(crate) accepted: u64,
+    pub(crate) scheduled: u64,
+    pub(crate) sending: u64,
+    pub(crate) delivered: u64,
+    pub(crate) failed: u64,
+    pub(crate) cancelled: u64,
     /// What the product says of itself.
-    pub(super) balanced: bool,
+    pub(crate) balanced: bool,
 }
 
 impl Ledger {
-    pub(super) fn open(&self) -> u64 {
+    pub(crate) fn open(&self) -> u64 {
         self.scheduled + self.sending
     }
 }
 
 /// Everything that is known about a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Story {
+pub(crate) struct Story {
     /// By event id.
-    pub(super) published: BTreeMap<String, Published>,
+    pub(crate) published: BTreeMap<String, Published>,
     /// By label.
-    pub(super) webhooks: BTreeMap<String, Webhook>,
-    pub(super) seen: Vec<Seen>,
-    pub(super) log: Vec<Logged>,
+    pub(crate) webhooks: BTreeMap<String, Webhook>,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) log: Vec<Logged>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Violation {
+pub(crate) enum Violation {
     /// Acknowledged, and a webhook that wants it never accepted it.
     Lost(Pair),
     /// Acknowledged, and the log has no delivery, or one that did not end as delivered.
@@ -121,21 +121,21 @@ impl fmt::Display for Violation {
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) lost: usize,
-    pub(super) unlogged: usize,
-    pub(super) phantom: usize,
+pub(crate) struct Counts {
+    pub(crate) lost: usize,
+    pub(crate) unlogged: usize,
+    pub(crate) phantom: usize,
     /// Accepting answers beyond the first of each event and webhook.
-    pub(super) duplicates: usize,
+    pub(crate) duplicates: usize,
     /// Attempts in flight at a kill, as the log has them.
-    pub(super) unknown: usize,
-    pub(super) attempts: usize,
+    pub(crate) unknown: usize,
+    pub(crate) attempts: usize,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Findings {
-    pub(super) violations: Vec<Violation>,
-    pub(super) counts: Counts,
+pub(crate) struct Findings {
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) counts: Counts,
 }
 
 /// What the endpoints saw of one delivery.
@@ -147,7 +147,7 @@ struct SeenPair<'a> {
 }
 
 /// Compares the three accounts. To be called when nothing is open any more.
-pub(super) fn check(story: &Story, ledgers: &[Ledger]) -> Findings {
+pub(crate) fn check(story: &Story, ledgers: &[Ledger]) -> Findings {
     let mut seen: BTreeMap<&Pair, SeenPair<'_>> = BTreeMap::new();
     for request in &story.seen {
         let pair = seen.entry(&request.pair).or_default();
