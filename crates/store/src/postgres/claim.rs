@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::connect::answered;
+use super::connect::{HotConnection, answered, concerns_the_server};
 use super::{Postgres, code, uuid};
 use crate::StoreError;
 use crate::work::{ClaimAnswer, Claimed, StoredEvent, Want};
@@ -46,6 +46,25 @@ const HAND_BACK: &str =
     claimed_ms = NULL, lease_ms = NULL, node_id = NULL
   WHERE tenant_id = $1 AND id = $2 AND state = 1 AND fence = $3";
 
+/// This node's claims of a moment, but those that were made with their deliveries, which others hold. Reads all that is open:
+/// after a call that failed, and nobody knows how.
+const GIVE_BACK: &str =
+    "UPDATE delivery_open SET state = 0, attempts = attempts - 1, due_ms = claimed_ms, claimed_ms = NULL,
+    lease_ms = NULL, node_id = NULL
+  WHERE state = 1 AND node_id = $1 AND claimed_ms = ANY($2) AND created_ms <> claimed_ms";
+
+/// The connection over which due deliveries are claimed, and the moments of calls whose answers were lost.
+pub(super) struct ClaimLine {
+    pub(super) hot: HotConnection,
+    doubtful: Vec<i64>,
+}
+
+impl ClaimLine {
+    pub(super) fn new(hot: HotConnection) -> Self {
+        Self { hot, doubtful: Vec::new() }
+    }
+}
+
 /// When a claim found less than was asked for and yet something is due, another node is claiming it at this moment, or a
 /// transaction holds it: it is asked for again after this time.
 const ANOTHERS: Duration = Duration::from_millis(50);
@@ -77,11 +96,27 @@ impl Postgres {
         wants: Vec<Want>,
     ) -> Result<Vec<ClaimAnswer>, StoreError> {
         let mut claims = self.claims.lock().await;
-        let mut connection = claims.connected().await?;
-        let asked = self.claim_on(&mut connection, now, until, &wants);
-        let answers = answered(asked).await;
-        claims.used(connection, answers.as_ref().err());
+        let mut connection = claims.hot.connected().await?;
+        if !claims.doubtful.is_empty() {
+            let given_back = answered(self.give_back(&mut connection, &claims.doubtful)).await;
+            if let Err(error) = given_back {
+                claims.hot.used(connection, Some(&error));
+                return Err(error);
+            }
+            claims.doubtful.clear();
+        }
+        let answers = answered(self.claim_on(&mut connection, now, until, &wants)).await;
+        if answers.as_ref().is_err_and(concerns_the_server) {
+            claims.doubtful.push(now.unix_ms());
+        }
+        claims.hot.used(connection, answers.as_ref().err());
         answers
+    }
+
+    /// Makes due again what calls at these moments claimed, if they did: nobody heard of it.
+    async fn give_back(&self, connection: &mut PgConnection, moments: &[i64]) -> Result<(), StoreError> {
+        sqlx::query(GIVE_BACK).bind(self.node.id).bind(moments).execute(connection).await?;
+        Ok(())
     }
 
     async fn claim_on(

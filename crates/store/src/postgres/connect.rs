@@ -12,11 +12,14 @@ use tokio::time::Instant;
 use crate::StoreError;
 
 /// Until a connection is made and has said what it is. A host that does not answer must not hold up the next one.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The server ends a statement after this time: one that a caller has given up runs on until then.
-pub(super) const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-/// After this time a statement is given up here: the server, or the way to it, is gone.
-pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The server ends a cold statement after this time: one that a caller has given up runs on until then.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// After this time a statement is given up here: the server, or the way to it, is gone. Hot statements take milliseconds;
+/// the server ends them (see [`HOT`]) a second before.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
+/// The same for cold reads.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(12);
 /// A connection that has not been used for so long is asked whether it is still there before work is trusted to it.
 const IDLE: Duration = Duration::from_millis(500);
 /// How soon a server that could not be reached is tried again.
@@ -34,7 +37,8 @@ const ASK: &str =
 /// Hot statements look rows up in a `LATERAL … LIMIT 1`, so that there is no order of joins to choose, and change them by
 /// their place (`ctid`).
 const HOT: &str =
-    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off";
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
+  SET statement_timeout = 5000";
 
 /// The hosts of a database URL, and the one of them that was last found to take writes.
 pub(super) struct Hosts {

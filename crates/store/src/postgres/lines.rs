@@ -158,11 +158,23 @@ struct Line {
 
 impl Line {
     async fn run(mut self) {
-        while let Some(first) = self.queue.recv().await {
+        loop {
+            let next = match self.doubtful.is_empty() {
+                true => Ok(self.queue.recv().await),
+                // Nothing may follow for a while, and meanwhile nobody sends them.
+                false => tokio::time::timeout(limits::STORE_RETRY, self.queue.recv()).await,
+            };
             let turns = self.turns.clone();
             let turn = turns.read().await;
-            let batch = self.gather(first);
-            self.write(batch).await;
+            match next {
+                Ok(Some(first)) => {
+                    let batch = self.gather(first);
+                    self.write(batch).await;
+                }
+                Ok(None) => break,
+                // An error says that the server is still gone.
+                Err(_) => drop(self.commit_some(&[]).await),
+            }
             drop(turn);
         }
         self.hot.close().await;
@@ -303,6 +315,10 @@ impl Line {
                 return Err(error);
             }
             self.doubtful = accept::Claims::default();
+        }
+        if commits.is_empty() {
+            self.hot.used(connection, None);
+            return Ok(Vec::new());
         }
         let written = answered(accept::write(&mut connection, commits, node, writer)).await;
         if let Err(error) = &written

@@ -35,6 +35,8 @@ use crate::db::{Reader, WriteTx};
 use crate::seal::{self, MasterKey, Sealer};
 use crate::work::{Commit, CommitOutcome, Settlement};
 use crate::{Settled, StoreError};
+use claim::ClaimLine;
+pub(crate) use connect::READ_TIMEOUT;
 use connect::{Hosts, HotConnection};
 use lines::Lines;
 use nodes::Node;
@@ -69,7 +71,7 @@ pub(crate) struct Postgres {
     node: Node,
     lines: Lines,
     /// Over which due deliveries are claimed: the dispatcher asks once at a time.
-    claims: Mutex<HotConnection>,
+    claims: Mutex<ClaimLine>,
     /// This process's cold transactions and its hot batches take turns: a change of the configuration is decided on what
     /// stands still.
     turns: Arc<RwLock<()>>,
@@ -101,13 +103,13 @@ impl Postgres {
         let turns = Arc::new(RwLock::new(()));
         let lines = Lines::start(&hosts, &node, &turns);
         let reader = Reader::postgres(pool.clone());
-        let claims = Mutex::new(HotConnection::new(hosts.clone()));
+        let claims = Mutex::new(ClaimLine::new(HotConnection::new(hosts.clone())));
         Ok((Self { reader, pool, hosts, node, lines, claims, turns }, sealer))
     }
 
     pub(crate) async fn close(&self) {
         self.lines.stop().await;
-        self.claims.lock().await.close().await;
+        self.claims.lock().await.hot.close().await;
         self.node.leave(&self.pool).await;
         self.pool.close().await;
     }
@@ -121,6 +123,12 @@ impl Postgres {
         &self,
         commit: Commit,
     ) -> Result<oneshot::Receiver<Result<CommitOutcome, StoreError>>, StoreError> {
+        // Publishers of a node that is cut off need not wait for what the server does not say. Results have nowhere else to go.
+        if commit.settled.is_empty() && !self.node_is_alive() {
+            return Err(StoreError::Unavailable(
+                "this node has not been heard by the server for a while".into(),
+            ));
+        }
         self.lines.commit(commit)
     }
 
@@ -138,6 +146,11 @@ impl Postgres {
     pub(crate) async fn ready(&self) -> Result<(), StoreError> {
         if self.lines.is_stopped() {
             return Err(StoreError::Closed);
+        }
+        if !self.node_is_alive() {
+            return Err(StoreError::Unavailable(
+                "this node has not been heard by the server for a while".into(),
+            ));
         }
         let answer = sqlx::query("SELECT pg_is_in_recovery() AS standby").fetch_one(&self.pool);
         match tokio::time::timeout(ACQUIRE_TIMEOUT, answer).await {

@@ -15,7 +15,7 @@ use sqlx::{PgConnection, PgPool, Row as _};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::connect::Hosts;
+use super::connect::{Hosts, answered};
 use super::{Postgres, WRITERS_PER_NODE};
 use crate::StoreError;
 use crate::db::WriteTx;
@@ -179,10 +179,16 @@ impl Node {
 
 impl Beats {
     fn heard(&mut self, now: Instant, lease: Duration) {
-        if self.last.is_none_or(|last| now.duration_since(last) >= lease) {
+        // Others' leases may have run out in a gap in which this one's did not.
+        if self.first.is_none() || self.last.is_none_or(|last| now.duration_since(last) >= lease / 2) {
             self.first = Some(now);
         }
         self.last = Some(now);
+    }
+
+    /// A beat was not heard: perhaps nobody's was.
+    fn missed(&mut self) {
+        self.first = None;
     }
 
     fn is_steady(&self, now: Instant, lease: Duration) -> bool {
@@ -194,16 +200,19 @@ impl Beats {
 impl Postgres {
     /// Says that this node is alive, and asks for the lead. `leads_too`: false for one that wants no work.
     pub(crate) async fn node_beat(&self) -> Result<Beat, StoreError> {
+        let beat = answered(self.beat()).await;
+        if beat.is_err() {
+            self.node.beats.lock().expect(POISON).missed();
+            self.node.leads.store(false, Ordering::Relaxed);
+            self.find_host().await;
+        }
+        beat
+    }
+
+    async fn beat(&self) -> Result<Beat, StoreError> {
         // Before the server sets the time: the lease that it gives is at least as long as the one that is counted here.
         let asked = Instant::now();
-        let mut connection = match self.pool.acquire().await {
-            Ok(connection) => connection,
-            Err(error) => {
-                self.node.leads.store(false, Ordering::Relaxed);
-                self.find_host().await;
-                return Err(error.into());
-            }
-        };
+        let mut connection = self.pool.acquire().await?;
         let beat =
             sqlx::query(BEAT).bind(self.node.id).bind(self.node.lease_ms()).execute(&mut *connection).await?;
         if beat.rows_affected() == 0 {
@@ -412,9 +421,16 @@ mod tests {
         tokio::time::advance(NODE_LEASE / 4).await;
         beats.heard(Instant::now(), NODE_LEASE);
         assert!(beats.is_steady(Instant::now(), NODE_LEASE));
-        tokio::time::advance(NODE_LEASE).await;
-        assert!(!beats.is_steady(Instant::now(), NODE_LEASE));
+        beats.missed();
         beats.heard(Instant::now(), NODE_LEASE);
-        assert!(!beats.is_steady(Instant::now(), NODE_LEASE));
+        assert!(!beats.is_steady(Instant::now(), NODE_LEASE), "a beat was missed");
+        for _ in 0..4 {
+            tokio::time::advance(NODE_LEASE / 4).await;
+            beats.heard(Instant::now(), NODE_LEASE);
+        }
+        assert!(beats.is_steady(Instant::now(), NODE_LEASE));
+        tokio::time::advance(NODE_LEASE / 2).await;
+        beats.heard(Instant::now(), NODE_LEASE);
+        assert!(!beats.is_steady(Instant::now(), NODE_LEASE), "one came late");
     }
 }

@@ -83,24 +83,21 @@ pub(crate) async fn end_open(url: &str, options: &OpenOptions) -> Result<Restore
     super::check_master_key(&mut connection, &Sealer::new(master), &*options.random).await?;
     let renumber = begin(&mut connection).await?;
 
-    let mut restored = Restored::default();
-    restored.sending = end_sending(&mut connection, options.now).await?;
-    restored.scheduled = end_scheduled(&mut connection, options.now).await?;
-    restored.jobs = sqlx::query(END_JOBS)
+    let sending = end_sending(&mut connection, options.now).await?;
+    let scheduled = end_scheduled(&mut connection, options.now).await?;
+    let jobs = sqlx::query(END_JOBS)
         .bind(JOB_ENDED)
         .bind(options.now.unix_ms())
         .bind(Uuid::from_bytes(INSTALLATION))
         .execute(&mut connection)
         .await?
         .rows_affected();
-    if renumber {
-        restored.renumbered = number_anew(&mut connection).await?;
-    }
+    let renumbered = if renumber { number_anew(&mut connection).await? } else { 0 };
     // What `pg_restore` makes has no statistics.
     target::analyze(&mut connection).await?;
     sqlx::query(END).bind(RESTORED).execute(&mut connection).await?;
     connect::close(connection).await;
-    Ok(restored)
+    Ok(Restored { scheduled, sending, jobs, renumbered })
 }
 
 /// Keeps nodes away. Answers whether events must be numbered anew.

@@ -122,7 +122,7 @@ impl Target {
         let mut writing = tx.copy_in_raw(&sql).await.map_err(failed)?;
         // An error shows when it is finished: what was sent before may still be on its way.
         let sent = writing.send(&copy[..]).await.map(drop);
-        writing.finish().await.and_then(|_| sent).map_err(|error| refused(table, error))?;
+        writing.finish().await.and(sent).map_err(|error| refused(table, error))?;
         compare(&mut tx, table, &copy, &rows).await?;
         let mut copied = (before + rows.count() as u64).to_be_bytes().to_vec();
         copied.extend_from_slice(&rows.position);

@@ -355,7 +355,6 @@ pub(crate) static TABLES: [Table; 18] = [
         order: &[id("id"), id("tenant_id")],
         key: &["tenant_id", "id"],
         day_of: Some("id"),
-        ..PLAIN
     },
     Table {
         name: "attempt",

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState};
 use postrider_domain::id::TenantId;
 use postrider_store::{
-    AfterCrash, Beat, Commit, CommitOutcome, EventFilter, EventOutcome, Heard, NewEvent, NewIdempotency,
-    OpenOptions, Order, ReapReport, Store, StoreError, Want,
+    AfterCrash, Beat, Commit, CommitOutcome, Database, EventFilter, EventOutcome, Heard, NewEvent,
+    NewIdempotency, OpenOptions, Order, ReapReport, Store, StoreError, Want,
 };
+use postrider_testkit::proxy::FaultProxy;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::world::{DAY, LEASE, Sending, World};
@@ -322,5 +323,66 @@ async fn a_url_that_leads_nowhere_is_said_without_its_password() {
         let error = Store::open(options).await.err().expect("nobody is there").to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }
+    world.end().await;
+}
+
+/// A store whose way to the server can be cut.
+async fn through_a_proxy(world: &World) -> (FaultProxy, Store) {
+    let proxy = FaultProxy::start(world.server().address).await;
+    let options =
+        OpenOptions { database: Database::Postgres(proxy.url(&world.server().url)), ..world.again() };
+    let store = Store::open(options).await.unwrap();
+    (proxy, store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_whose_answer_was_lost_is_given_back() {
+    let world = World::postgres().await;
+    let (proxy, store) = through_a_proxy(&world).await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let (_, delivery) = world.accept_scheduled(tenant, webhook).await;
+    let now = world.pass(Duration::from_secs(1));
+    let claim = async |webhook| {
+        let want = Want { tenant, webhook, count: 1 };
+        store.delivery_claim(now, now.plus(LEASE), vec![want]).await
+    };
+    // The statement is known to the connection: what names the webhook next is its call.
+    claim(world.webhook()).await.unwrap();
+    let committed = proxy.cut_after_request(webhook.as_bytes());
+    assert!(matches!(claim(webhook).await, Err(StoreError::Unavailable(_))));
+    committed.await.unwrap();
+    assert_eq!(world.state(tenant, delivery).await.0, DeliveryState::Sending);
+    let answers = claim(webhook).await.unwrap();
+    let claimed = &answers[0].claimed[0];
+    assert_eq!((claimed.delivery, claimed.attempt, claimed.resend), (delivery, 1, false));
+    store.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_whose_answer_was_lost_leaves_nothing_under_way() {
+    let world = World::postgres().await;
+    let (proxy, store) = through_a_proxy(&world).await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    commit(&store, Commit { events: vec![world.event("a.b")], ..world.commit(tenant) }).await.unwrap();
+    let mut event = world.event("a.b");
+    let mut delivery = world.delivery(event.id, webhook);
+    delivery.claim = Some(world.lease());
+    let (id, needle) = (delivery.id, *delivery.id.as_bytes());
+    event.deliveries.push(delivery);
+    let committed = proxy.cut_after_request(&needle);
+    let outcome = commit(&store, Commit { events: vec![event], ..world.commit(tenant) }).await;
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    committed.await.unwrap();
+    // Whoever published it was told that it failed, and sends nothing: it is due again, for anybody, without an attempt.
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while world.state(tenant, id).await.0 == DeliveryState::Sending {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("the line gives it back by itself");
+    let claimed = world.claim(tenant, webhook, 1).await.claimed.remove(0);
+    assert_eq!((claimed.delivery, claimed.attempt, claimed.resend), (id, 1, false));
+    store.close().await;
     world.end().await;
 }

@@ -278,7 +278,7 @@ async fn a_folder_that_has_changed_since_is_refused() {
 async fn a_wrong_master_key_is_refused() {
     let moved = Move::small().await;
     let options = TransferOptions { master_key: Some(MasterKey::new(Box::new([8; 32]))), ..moved.options() };
-    let refused = copy_to_postgres(options, |_| {}).await.err().expect("refused");
+    let refused = copy_to_postgres(options, |_| {}).await.expect_err("refused");
     assert!(matches!(refused, TransferError::Source(StoreError::MasterKey(_))), "{refused}");
     assert_eq!(moved.dump(), Vec::<String>::new());
 }
@@ -287,7 +287,7 @@ async fn a_wrong_master_key_is_refused() {
 async fn a_folder_in_use_is_refused_and_one_that_is_copied_starts_no_server() {
     let moved = Move::small().await;
     let source = moved.open_source().await;
-    let refused = moved.try_copy().await.err().expect("refused");
+    let refused = moved.try_copy().await.expect_err("refused");
     assert!(matches!(refused, TransferError::Source(StoreError::InUse(_))), "{refused}");
     source.close().await;
 
@@ -393,7 +393,7 @@ async fn a_text_that_postgresql_cannot_hold_is_told_with_its_row() {
     tx.execute("UPDATE tenant SET plan = 'a' || char(0) || 'b'", &[]).await.unwrap();
     tx.commit().await.unwrap();
     source.close().await;
-    let told = moved.try_copy().await.err().expect("refused").to_string();
+    let told = moved.try_copy().await.expect_err("refused").to_string();
     let id: String = tenant.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     for word in ["plan", "tenant", "U+0000", &id] {
         assert!(told.contains(word), "{told}");
@@ -417,7 +417,7 @@ async fn a_row_that_arrives_changed_or_not_at_all_is_noticed_and_not_kept() {
         moved.target.sql(&format!(
             "CREATE TRIGGER spoil BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION spoil()"
         ));
-        let told = moved.try_copy().await.err().expect("noticed");
+        let told = moved.try_copy().await.expect_err("noticed");
         assert!(matches!(told, TransferError::Differs(_)) && told.to_string().contains(word), "{told}");
         assert_eq!(moved.target.sql(&format!("SELECT COUNT(*) FROM {table}")), "0");
         moved.target.sql("DROP FUNCTION spoil CASCADE");
@@ -431,7 +431,7 @@ async fn rows_that_come_from_elsewhere_are_noticed_at_the_end() {
     let moved = Move::small().await;
     assert!(moved.cut_off_after(3).await);
     moved.target.sql("INSERT INTO event_type VALUES (gen_random_uuid(), 'a', '', NULL, NULL, 0, 0, 0)");
-    let told = moved.try_copy().await.err().expect("noticed");
+    let told = moved.try_copy().await.expect_err("noticed");
     assert!(told.to_string().contains("event_type has 1 rows in the data folder and 2"), "{told}");
     assert!(moved.try_open_target().await.is_err(), "it is not done");
 }
