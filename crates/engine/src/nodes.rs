@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use postrider_domain::limits;
 use postrider_store::{Heard, Listener, StoreError};
+use tokio::task::JoinHandle;
 
 use crate::clock;
 use crate::control::Control;
@@ -34,6 +35,7 @@ pub(crate) async fn beat(control: Control, outbound: Arc<Outbound>) {
     }
     let mut look_at = outbound.clock.now().plus(LOOK_EVERY);
     let mut was_gone = false;
+    let (mut taking_over, mut looking): (Option<JoinHandle<()>>, Option<JoinHandle<()>>) = (None, None);
     loop {
         // The machine's time, as the lease by the database's clock is: nobody moves it by hand.
         tokio::time::sleep(BEAT_EVERY).await;
@@ -43,16 +45,22 @@ pub(crate) async fn beat(control: Control, outbound: Arc<Outbound>) {
                 if outbound.set_leads(beat.leads) {
                     control.jobs_wait();
                 }
-                if beat.dead
-                    && let Err(error) = clock::reap_expired(&outbound).await
-                {
-                    tracing::error!(%error, "takeover.waits");
+                // Apart: the next beat does not wait for them.
+                if beat.dead && taking_over.as_ref().is_none_or(JoinHandle::is_finished) {
+                    let outbound = outbound.clone();
+                    taking_over = Some(tokio::spawn(async move {
+                        if let Err(error) = clock::reap_expired(&outbound).await {
+                            tracing::error!(%error, "takeover.waits");
+                        }
+                    }));
                 }
                 let now = outbound.clock.now();
                 // A clock that was set back must not put it off.
-                if was_gone || now >= look_at || look_at.since(now) > LOOK_EVERY {
+                let is_time = was_gone || now >= look_at || look_at.since(now) > LOOK_EVERY;
+                if is_time && looking.as_ref().is_none_or(JoinHandle::is_finished) {
                     look_at = now.plus(LOOK_EVERY);
-                    look_for_due(&outbound).await;
+                    let outbound = outbound.clone();
+                    looking = Some(tokio::spawn(async move { look_for_due(&outbound).await }));
                 }
                 was_gone = false;
             }
@@ -70,9 +78,12 @@ pub(crate) async fn beat(control: Control, outbound: Arc<Outbound>) {
 /// Until the process ends.
 pub(crate) async fn listen(control: Control, outbound: Arc<Outbound>) {
     let Some(mut listener) = outbound.store.listener() else { return };
+    // Something that was heard could not be followed: everything is compared, until that succeeds.
+    let mut behind = false;
     loop {
         match next(&mut listener).await {
-            Ok(Some(heard)) => act(&control, &outbound, heard).await,
+            Ok(Some(heard)) => behind |= !act(&control, &outbound, heard).await,
+            Ok(None) if behind => behind = !act(&control, &outbound, Heard::Anything).await,
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "node.hears_nothing");
@@ -84,6 +95,9 @@ pub(crate) async fn listen(control: Control, outbound: Arc<Outbound>) {
 
 /// The next word; none after a while, when the connection still answers.
 async fn next(listener: &mut Listener) -> Result<Option<Heard>, StoreError> {
+    if !listener.is_connected() {
+        return listener.next().await.map(Some);
+    }
     let heard = tokio::select! {
         heard = listener.next() => Some(heard?),
         () = tokio::time::sleep(CHECK_EVERY) => None,
@@ -94,7 +108,8 @@ async fn next(listener: &mut Listener) -> Result<Option<Heard>, StoreError> {
     Ok(heard)
 }
 
-async fn act(control: &Control, outbound: &Arc<Outbound>, heard: Heard) {
+/// False: it could not be followed.
+async fn act(control: &Control, outbound: &Arc<Outbound>, heard: Heard) -> bool {
     let followed = match heard {
         Heard::TenantChanged(tenant) => control.tenant_changed_elsewhere(tenant).await,
         Heard::InstallationChanged => control.anything_changed_elsewhere().await,
@@ -116,10 +131,10 @@ async fn act(control: &Control, outbound: &Arc<Outbound>, heard: Heard) {
             control.anything_changed_elsewhere().await
         }
     };
-    if let Err(error) = followed {
-        // The next interruption, or the next change of the same tenant, brings it.
+    if let Err(error) = &followed {
         tracing::error!(%error, ?heard, "node.not_followed");
     }
+    followed.is_ok()
 }
 
 async fn look_for_due(outbound: &Arc<Outbound>) {

@@ -31,6 +31,15 @@ impl Store {
         }
     }
 
+    /// Rises when this node was not heard for so long that its claims may have been taken: what was claimed in an earlier
+    /// epoch may be another's now.
+    pub fn node_epoch(&self) -> u64 {
+        match self.backend() {
+            Backend::Sqlite(_) => 0,
+            Backend::Postgres(postgres) => postgres.node_epoch(),
+        }
+    }
+
     /// What other nodes tell. `None`: there are no others.
     pub fn listener(&self) -> Option<Listener> {
         match self.backend() {

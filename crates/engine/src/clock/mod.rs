@@ -41,11 +41,15 @@ async fn reap(outbound: &Arc<Outbound>, expired_before: Option<Timestamp>) -> Re
         .map(|tenant| (tenant.id, tenant.profile().delivery.at_most_once))
         .collect();
     let in_hand = outbound.in_hand.clone();
+    let shared = outbound.store.is_shared();
     let rule = move |tenant, delivery| match at_most_once.get(&tenant) {
         // A result that waits for the store, or a wall clock that stepped, looks like a claim that ran out.
         _ if in_hand.holds(delivery) => None,
         Some(true) => Some(AfterCrash::Fail),
-        Some(false) | None => Some(AfterCrash::SendAgain),
+        Some(false) => Some(AfterCrash::SendAgain),
+        // Made on another node a moment ago: what its profile promises is known by the next look.
+        None if shared => None,
+        None => Some(AfterCrash::SendAgain),
     };
     let reaped = outbound.store.lease_reap(now, expired_before, Box::new(rule)).await?;
     for (tenant, webhook) in &reaped.due {

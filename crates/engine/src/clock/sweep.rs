@@ -12,19 +12,25 @@ use super::reap;
 use crate::outbound::catalogue::Tenant;
 use crate::outbound::dispatch::Outbound;
 
+/// A day is dropped when all of it is too old, and a node had the time for it.
+const DAYS_GO_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);
+
 pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     let now = outbound.clock.now();
     reap(outbound, Some(now)).await?;
     outbound.store.idempotency_sweep(now.minus(limits::IDEMPOTENCY_KEPT)).await?;
     let tenants = outbound.catalogue.tenants();
     let longest = tenants.iter().map(|tenant| kept(tenant)).max().unwrap_or(limits::RETENTION_DEFAULT);
-    outbound.store.history_roll(now, longest).await?;
+    if let Err(error) = outbound.store.history_roll(now, longest).await {
+        // Tried again with the next minute's sweep; everything else goes on.
+        tracing::warn!(%error, "history.not_rolled");
+    }
     for tenant in tenants {
         cancel_held_too_long(outbound, &tenant).await?;
-        // Where days go whole, those who keep their history the longest need no more than that.
-        if !outbound.store.is_shared() || kept(&tenant) < longest {
-            outbound.store.retention_sweep(now, tenant.id, kept(&tenant)).await?;
-        }
+        // Where days go whole, rows go by themselves only where their day has gone, or is kept for others.
+        let whole_days = outbound.store.is_shared() && kept(&tenant) == longest;
+        let kept = kept(&tenant) + if whole_days { DAYS_GO_WITHIN } else { Duration::ZERO };
+        outbound.store.retention_sweep(now, tenant.id, kept).await?;
     }
     Ok(())
 }

@@ -25,17 +25,22 @@ impl Control {
         self.load_profiles().await?;
         let stored: HashMap<TenantId, i64> =
             self.store().tenant_versions_any_tenant().await?.into_iter().collect();
-        for here in self.catalogue().tenants() {
-            if !stored.contains_key(&here.id) {
-                self.follow_tenant(here.id).await?;
+        let gone = self.catalogue().tenants().into_iter().filter(|here| !stored.contains_key(&here.id));
+        let changed = stored.iter().filter(|(tenant, version)| {
+            self.catalogue().tenant(**tenant).is_none_or(|here| here.version != **version)
+        });
+        let differ: Vec<TenantId> =
+            gone.map(|here| here.id).chain(changed.map(|(tenant, _)| *tenant)).collect();
+        let mut followed = Ok(());
+        for tenant in differ {
+            // One that this version of the program cannot read must not keep it from following the others.
+            if let Err(error) = self.follow_tenant(tenant).await {
+                tracing::error!(%error, %tenant, "tenant.not_followed");
+                followed = Err(error);
             }
         }
-        for (tenant, version) in stored {
-            if self.catalogue().tenant(tenant).is_none_or(|here| here.version != version) {
-                self.follow_tenant(tenant).await?;
-            }
-        }
-        self.load_keys().await
+        self.load_keys().await?;
+        followed
     }
 
     /// Within a turn.

@@ -124,6 +124,14 @@ impl Control {
                     tracing::warn!(profile = %profile.name, "profile.stored_one_stays_in_use");
                     continue;
                 }
+                // Stored before and no longer in use: a later program has another one, beside this one.
+                Some(row)
+                    if row.version != profile.version
+                        && self.catalogue().profile_version(&profile.name, &profile.version).is_some() =>
+                {
+                    tracing::warn!(profile = %profile.name, "profile.later_one_stays_in_use");
+                    continue;
+                }
                 Some(row) if row.version == profile.version => {
                     self.catalogue().profile_put(profile);
                     continue;

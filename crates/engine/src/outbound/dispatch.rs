@@ -359,6 +359,10 @@ impl Outbound {
 
     async fn cancel(&self, want: Want, reason: Reason) {
         let now = self.clock.now();
+        if !self.is_so(want, reason).await {
+            drop(self.lanes.claimed(want, 0, Some(now.plus(Duration::from_secs(1)))));
+            return;
+        }
         let due_before = (reason == Reason::Paused).then(|| now.plus(Duration::from_millis(1)));
         let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await
         {
@@ -374,6 +378,24 @@ impl Outbound {
             }
         };
         drop(self.lanes.claimed(want, 0, next));
+    }
+
+    /// Whether the store says the same of a webhook as this node's catalogue, which may not have heard yet what another node
+    /// changed: what is cancelled stays so.
+    async fn is_so(&self, want: Want, reason: Reason) -> bool {
+        if !self.store.is_shared() {
+            return true;
+        }
+        match self.store.webhook_get(want.tenant, want.webhook).await {
+            Ok(Some(webhook)) if webhook.deleted.is_none() => {
+                reason != Reason::WebhookDeleted && !webhook.enabled
+            }
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!(%error, "cancel.waits");
+                false
+            }
+        }
     }
 
     /// When the earliest delivery that still waits is due: a claim of none.
@@ -453,12 +475,14 @@ impl Outbound {
     /// Waits for this delivery's turn, sends it, and writes down what came of it.
     async fn run(self: &Arc<Self>, work: Work) {
         let held = self.in_hand.hold(work.delivery);
+        let epoch = self.store.node_epoch();
         for _ in 0..ROUNDS_BEHIND {
             tokio::task::yield_now().await;
         }
         let sending = work.slot.begin().await;
-        // A node that was frozen, or cut off, sends nothing that another may be sending by now.
-        let Some(sending) = sending.filter(|_| self.store.node_is_alive()) else {
+        // A node that was frozen, or cut off, sends nothing that another may be sending by now, also after it was heard again.
+        let is_ours = || self.store.node_is_alive() && self.store.node_epoch() == epoch;
+        let Some(sending) = sending.filter(|_| is_ours()) else {
             let back = HandBack {
                 tenant: work.tenant.id,
                 webhook: work.webhook.id,
@@ -506,6 +530,7 @@ impl Outbound {
             if told.get(&webhook).is_some_and(|last| now.since(*last) < TELL_EVERY && *last <= now) {
                 return;
             }
+            told.retain(|_, last| now.since(*last) < TELL_EVERY);
             told.insert(webhook, now);
         }
         let outbound = self.clone();

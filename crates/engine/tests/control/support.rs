@@ -116,6 +116,8 @@ fn store_options(folder: &Path, random: Arc<dyn Random>, now: Timestamp) -> Open
         None => OpenOptions::new(folder, random, now),
         Some(url) => OpenOptions {
             master_key: Some(MasterKey::new(Box::new([7; 32]))),
+            // Nothing beats here, and a slow machine is no dead node.
+            node_lease: std::time::Duration::from_secs(3600),
             ..OpenOptions::of(Database::Postgres(url), random, now)
         },
     }

@@ -60,26 +60,26 @@ fn tell(progress: Progress) {
 }
 
 fn print(config: &Config, report: &TransferReport) {
-    println!("{:<18} {:>16} {:>16}", "table", "data folder", "PostgreSQL");
+    println!("{:<20} {:>16} {:>16}", "table", "data folder", "PostgreSQL");
     for count in &report.tables {
-        println!("{:<18} {:>16} {:>16}", count.name, count.source, count.target);
+        println!("{:<20} {:>16} {:>16}", count.name, count.source, count.target);
     }
-    println!("\n{:<18} {:>16} {:>16}", "ledger, all tenants", "data folder", "PostgreSQL");
+    println!("\n{:<20} {:>16} {:>16}", "ledger, all tenants", "data folder", "PostgreSQL");
     for count in &report.ledger {
-        println!("{:<18} {:>16} {:>16}", count.name, count.source, count.target);
+        println!("{:<20} {:>16} {:>16}", count.name, count.source, count.target);
     }
+    let folder = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     let key = match &config.master_key {
         Some(_) => "the POSTRIDER_MASTER_KEY that this command was given".to_owned(),
-        None => format!(
-            "POSTRIDER_MASTER_KEY set to what {} holds",
-            config.data.join(wire::MASTER_KEY_FILE).display()
-        ),
+        None => {
+            format!("POSTRIDER_MASTER_KEY set to what {} holds", folder.join(wire::MASTER_KEY_FILE).display())
+        }
     };
     println!(
         "\nEvery row was read back and is the same; the ledgers are equal and balance.\n\
          Start servers with POSTRIDER_DATABASE_URL set to this database, each with {key}.\n\
          Start none on {} any more: what is open there would be sent by both.",
-        config.data.display()
+        folder.display()
     );
 }
 
@@ -103,9 +103,11 @@ fn complaint(config: &Config, error: TransferError) -> Complaint {
             "check that it runs and takes connections from here, then give the same command again: it goes on where it was",
         ),
         TransferError::Target(error) => wire::database_not_opened(&error),
-        TransferError::Refused(why) => {
-            Complaint::new(NOT_COPIED, why, "see above; nothing was changed, neither there nor in the folder")
-        }
+        TransferError::Refused(why) => Complaint::new(
+            NOT_COPIED,
+            why,
+            "do what it says, then give the same command again; the folder and the database are as they were",
+        ),
         TransferError::Unstorable { .. } => Complaint::new(
             "a value cannot be kept in PostgreSQL",
             error.to_string(),

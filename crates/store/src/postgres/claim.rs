@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-use super::connect::{HotConnection, answered, concerns_the_server};
+use super::connect::{HotConnection, answered};
 use super::{Postgres, code, uuid};
 use crate::StoreError;
 use crate::work::{ClaimAnswer, Claimed, StoredEvent, Want};
@@ -98,15 +98,15 @@ impl Postgres {
         let mut claims = self.claims.lock().await;
         let mut connection = claims.hot.connected().await?;
         if !claims.doubtful.is_empty() {
-            let given_back = answered(self.give_back(&mut connection, &claims.doubtful)).await;
-            if let Err(error) = given_back {
-                claims.hot.used(connection, Some(&error));
-                return Err(error);
+            let moments = std::mem::take(&mut claims.doubtful);
+            // Tried once: what is not given back is found when its lease has run out.
+            if let Err(error) = answered(self.give_back(&mut connection, &moments)).await {
+                tracing::warn!(%error, "claim.not_given_back");
+                connection = claims.hot.connected().await?;
             }
-            claims.doubtful.clear();
         }
         let answers = answered(self.claim_on(&mut connection, now, until, &wants)).await;
-        if answers.as_ref().is_err_and(concerns_the_server) {
+        if answers.is_err() {
             claims.doubtful.push(now.unix_ms());
         }
         claims.hot.used(connection, answers.as_ref().err());

@@ -8,7 +8,6 @@ use postrider_domain::time::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
-use super::schema;
 use crate::StoreError;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -18,6 +17,8 @@ const AHEAD: i64 = 7;
 /// How long a change of the partitions waits for those who use their table. Everybody who comes later waits behind it, so it
 /// is short: the next minute's try may find the table free.
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
+/// Held while partitions change: one node does it.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7305810218428)";
 const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
 const LIST: &str = "SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
   WHERE i.inhparent = to_regclass($1) ORDER BY c.relname";
@@ -162,7 +163,7 @@ async fn drop_day(
 /// A transaction that changes partitions: one at a time over all nodes.
 async fn changing(connection: &mut PgConnection) -> Result<Transaction<'_, Postgres>, StoreError> {
     let mut tx = connection.begin().await?;
-    for set in [NO_TIMEOUT, schema::LOCK, LOCK_TIMEOUT] {
+    for set in [NO_TIMEOUT, LOCK, LOCK_TIMEOUT] {
         sqlx::query(set).execute(&mut *tx).await?;
     }
     Ok(tx)

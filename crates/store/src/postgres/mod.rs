@@ -47,7 +47,7 @@ pub use nodes::{Beat, Heard, Listener, NODE_LEASE};
 /// [`CONNECTIONS_MAX`], so that a server's default of 100 is enough for six nodes.
 const POOL_MAX: u32 = 8;
 /// What one node needs at most.
-pub const CONNECTIONS_MAX: u32 = POOL_MAX + lines::LINES as u32 + 2;
+pub const CONNECTIONS_MAX: u32 = POOL_MAX + lines::LINES as u32 + 3;
 /// How long a cold read or write waits for its connection before it answers "unavailable".
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Counter rows of one node: those of its lines, and one for everything else.
@@ -72,6 +72,8 @@ pub(crate) struct Postgres {
     lines: Lines,
     /// Over which due deliveries are claimed: the dispatcher asks once at a time.
     claims: Mutex<ClaimLine>,
+    /// Over which the node says that it is alive.
+    beats: Mutex<HotConnection>,
     /// This process's cold transactions and its hot batches take turns: a change of the configuration is decided on what
     /// stands still.
     turns: Arc<RwLock<()>>,
@@ -94,7 +96,10 @@ impl Postgres {
         let mut connection = hosts.connect().await?;
         schema::migrate(&mut connection, options.now).await?;
         check_master_key(&mut connection, &sealer, &*options.random).await?;
-        days::roll(&mut connection, options.now, None).await?;
+        if let Err(error) = days::roll(&mut connection, options.now, None).await {
+            // Somebody reads for long, such as a dump. The default partitions take what has none of its own.
+            tracing::warn!(%error, "history.days_not_made");
+        }
         let node = Node::join(&mut connection, id, &options.node_name, options.node_lease).await?;
         unfinished::refuse(&mut connection, id).await?;
         connect::close(connection).await;
@@ -104,14 +109,17 @@ impl Postgres {
         let lines = Lines::start(&hosts, &node, &turns);
         let reader = Reader::postgres(pool.clone());
         let claims = Mutex::new(ClaimLine::new(HotConnection::new(hosts.clone())));
-        Ok((Self { reader, pool, hosts, node, lines, claims, turns }, sealer))
+        let beats = Mutex::new(HotConnection::new(hosts.clone()));
+        Ok((Self { reader, pool, hosts, node, lines, claims, beats, turns }, sealer))
     }
 
     pub(crate) async fn close(&self) {
         self.lines.stop().await;
         self.claims.lock().await.hot.close().await;
+        self.beats.lock().await.close().await;
         self.node.leave(&self.pool).await;
-        self.pool.close().await;
+        // A connection whose server has vanished is not waited for.
+        let _ = tokio::time::timeout(ACQUIRE_TIMEOUT, self.pool.close()).await;
     }
 
     pub(crate) async fn write(&self) -> Result<WriteTx, StoreError> {

@@ -46,10 +46,9 @@ const LEAD: &str = "INSERT INTO lease (name, node_id, term, held_until)
 const NODES: &str = "SELECT id, alive_until > clock_timestamp() AS alive FROM node";
 const FORGET: &str = "DELETE FROM node n WHERE n.alive_until < clock_timestamp() - CAST($1 AS interval)
   AND NOT EXISTS (SELECT 1 FROM delivery_open d WHERE d.state = 1 AND d.node_id = n.id)";
-/// A lease that is let go of is free at once.
-const LEAVE: &str = "WITH let_go AS (DELETE FROM lease WHERE node_id = $1),
-    gone AS (DELETE FROM node WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM delivery_open WHERE state = 1 AND node_id = $1))
-  UPDATE node SET alive_until = clock_timestamp() WHERE id = $1";
+/// A lease that is let go of is free at once. The node's row stays for a while: it may leave claims behind.
+const LET_GO: &str = "DELETE FROM lease WHERE node_id = $1";
+const LEAVE: &str = "UPDATE node SET alive_until = clock_timestamp() WHERE id = $1";
 const NOTIFY: &str = "SELECT pg_notify('postrider', $1)";
 
 /// This process among its nodes.
@@ -72,6 +71,8 @@ struct Beats {
     /// The first and the last of those that followed each other without a gap.
     first: Option<Instant>,
     last: Option<Instant>,
+    /// How often there was a gap in which others may have taken over from this node.
+    epoch: u64,
 }
 
 /// What a beat tells a node.
@@ -166,7 +167,9 @@ impl Node {
     /// At the end: others need not wait for the lease to run out.
     pub(super) async fn leave(&self, pool: &PgPool) {
         let left = async {
-            sqlx::query(LEAVE).bind(self.id).execute(pool).await?;
+            for statement in [LET_GO, LEAVE] {
+                sqlx::query(statement).bind(self.id).execute(pool).await?;
+            }
             sqlx::query(NOTIFY).bind(Heard::NodesChanged.payload()).execute(pool).await
         };
         match tokio::time::timeout(Duration::from_secs(2), left).await {
@@ -179,6 +182,9 @@ impl Node {
 
 impl Beats {
     fn heard(&mut self, now: Instant, lease: Duration) {
+        if self.last.is_some_and(|last| now.duration_since(last) >= lease) {
+            self.epoch += 1;
+        }
         // Others' leases may have run out in a gap in which this one's did not.
         if self.first.is_none() || self.last.is_none_or(|last| now.duration_since(last) >= lease / 2) {
             self.first = Some(now);
@@ -200,24 +206,33 @@ impl Beats {
 impl Postgres {
     /// Says that this node is alive, and asks for the lead. `leads_too`: false for one that wants no work.
     pub(crate) async fn node_beat(&self) -> Result<Beat, StoreError> {
-        let beat = answered(self.beat()).await;
+        // Over a connection of its own: reads that fill the pool must not make this node seem dead.
+        let mut hot = self.beats.lock().await;
+        let beat = match hot.connected().await {
+            Ok(mut connection) => {
+                let beat = answered(self.beat(&mut connection)).await;
+                hot.used(connection, beat.as_ref().err());
+                beat
+            }
+            Err(error) => Err(error),
+        };
         if beat.is_err() {
             self.node.beats.lock().expect(POISON).missed();
             self.node.leads.store(false, Ordering::Relaxed);
-            self.find_host().await;
         }
+        // Another host may have been promoted: the connection of the beat has found it.
+        self.pool.set_connect_options(self.hosts.current());
         beat
     }
 
-    async fn beat(&self) -> Result<Beat, StoreError> {
+    async fn beat(&self, connection: &mut PgConnection) -> Result<Beat, StoreError> {
         // Before the server sets the time: the lease that it gives is at least as long as the one that is counted here.
         let asked = Instant::now();
-        let mut connection = self.pool.acquire().await?;
         let beat =
             sqlx::query(BEAT).bind(self.node.id).bind(self.node.lease_ms()).execute(&mut *connection).await?;
         if beat.rows_affected() == 0 {
             tracing::warn!(node = %self.node.id, "node.was_forgotten");
-            self.node.enter(&mut connection).await?;
+            self.node.enter(connection).await?;
         }
         let term = sqlx::query(LEAD)
             .bind(self.node.id)
@@ -245,12 +260,8 @@ impl Postgres {
         last.is_some_and(|last| last.elapsed() < self.node.lease)
     }
 
-    /// The pool knows one host. When that does not answer, another may have been promoted.
-    async fn find_host(&self) {
-        if let Ok(connection) = self.hosts.connect().await {
-            super::connect::close(connection).await;
-            self.pool.set_connect_options(self.hosts.current());
-        }
+    pub(crate) fn node_epoch(&self) -> u64 {
+        self.node.beats.lock().expect(POISON).epoch
     }
 
     /// Tells all nodes, this one included.
@@ -354,6 +365,10 @@ impl Listener {
                 Err(error.into())
             }
         }
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.connected.is_some()
     }
 
     /// Whether the connection still answers: one that was cut without a word would be listened to for ever.

@@ -9,8 +9,8 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use crate::StoreError;
 use crate::migrate::{Migration, POSTGRES};
 
-/// Held while migrating, and while partitions are made: nodes that start together do it one after the other.
-pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7305810218427)";
+/// Held while migrating: nodes that start together do it one after the other.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(7305810218427)";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (
   number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, sha256 BYTEA NOT NULL, applied_ms BIGINT NOT NULL,
   works_with BIGINT NOT NULL)";
@@ -28,9 +28,9 @@ async fn apply(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let mut tx = connection.begin().await?;
-    sqlx::query(LOCK).execute(&mut *tx).await?;
     // Long work on a large table is not cut short, and waits for nobody but other migrations.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query(LOCK).execute(&mut *tx).await?;
     sqlx::query(CREATE).execute(&mut *tx).await?;
     let newest = migrations.len() as i64;
     let applied = sqlx::query(LIST).fetch_all(&mut *tx).await?;

@@ -46,7 +46,7 @@ impl Source {
         // What a crash left in the log comes into the file. The last connection takes the empty log away when it closes.
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(StoreError::from)?;
         connection.close().map_err(|(_, error)| StoreError::from(error))?;
-        let connection = read_only(&path)?;
+        let connection = reading(&path)?;
         // One view of all tables, whoever else may write to the file.
         connection.execute_batch("BEGIN").map_err(StoreError::from)?;
         let canary = connection.query_row(CANARY_READ, [], |row| row.get(0)).map_err(StoreError::from)?;
@@ -120,6 +120,16 @@ impl Source {
         })?;
         Ok(rows.collect::<Result<BTreeMap<_, _>, _>>()?)
     }
+}
+
+/// A connection that does not write. Unlike one that cannot, it leaves no empty log behind.
+fn reading(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
 }
 
 /// A connection that cannot write, also beside a server.

@@ -2,7 +2,7 @@
 
 use super::tables::{Column, Kind, Table};
 
-/// Rows of one batch, about: some 30 ms of work, of which a kill loses no more.
+/// Rows of one batch: a tenth of a second of work, and a kill loses no more.
 pub(crate) const BATCH_ROWS_MAX: usize = 4096;
 /// A batch ends with the row that reaches this: bodies of requests and answers may be large.
 pub(crate) const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;

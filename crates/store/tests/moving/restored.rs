@@ -180,6 +180,25 @@ async fn a_dump_that_is_restored_elsewhere_shows_all_events_in_order_to_who_poll
     installation.store.close().await;
 }
 
+/// As a base backup with an archive of the log gives one: the numbers of transactions go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_the_whole_server_keeps_the_order_of_its_events() {
+    let before = Postgres::start();
+    let installation = Installation::of_every_kind(Database::Postgres(before.url())).await;
+    let polled = installation.polled(&installation.store, 0, 7).await;
+    installation.store.close().await;
+    let after = before.standby();
+    after.promote();
+    let database = Database::Postgres(after.url());
+    let (restored, ledger) = end_restored(installation.options(database.clone())).await.unwrap();
+    assert!(restored.renumbered == 0 && restored.scheduled > 0, "{restored:?}");
+    assert!(ledger.iter().all(|row| row.is_balanced()));
+    let store = Store::open(installation.options(database)).await.unwrap();
+    assert_eq!(installation.polled(&store, 0, 7).await, polled);
+    assert_eq!(installation.claimable(&store).await, []);
+    store.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_numbering_that_was_cut_off_is_brought_to_its_end() {
     let server = Postgres::shared_database("restored");

@@ -127,6 +127,10 @@ async fn every_kind_of_row_arrives_and_looks_the_same() {
     assert_eq!(report.copied, report.tables.iter().map(|table| table.source).sum::<u64>());
     assert!(report.ledger.iter().all(|count| count.source == count.target && count.source > 0));
     assert!(fs::read(&file).unwrap() == before, "the source was changed");
+    let mut left: Vec<_> =
+        fs::read_dir(moved.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["lock", "postrider.db"]);
     moved.check_same().await;
 }
 
@@ -351,11 +355,11 @@ async fn what_was_under_way_is_taken_over_by_the_first_server() {
     let target = moved.open_target().await;
     let sending = moved.source.in_state(&target, DeliveryState::Sending).await;
     assert_eq!(sending.len(), 1);
-    // A node takes over once it has been heard for the time of a lease.
-    for _ in 0..3 {
+    // A node takes over once it has been heard for the time of a lease, without a gap.
+    for _ in 0..5 {
         target.node_beat().await.unwrap();
         tokio::time::pause();
-        tokio::time::advance(NODE_LEASE / 2).await;
+        tokio::time::advance(NODE_LEASE / 4).await;
         tokio::time::resume();
     }
     target.node_beat().await.unwrap();
