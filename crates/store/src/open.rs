@@ -89,7 +89,7 @@ struct Inner {
 
 pub(crate) enum Backend {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Store {
@@ -121,7 +121,7 @@ impl Store {
                     now: options.now,
                 };
                 let (postgres, sealer) = Postgres::open(server).await?;
-                (Backend::Postgres(postgres), sealer)
+                (Backend::Postgres(Box::new(postgres)), sealer)
             }
         };
         Ok(Self { inner: Arc::new(Inner { backend, sealer, random }) })

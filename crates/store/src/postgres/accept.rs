@@ -440,10 +440,13 @@ async fn stored_events<'c>(
         .collect()
 }
 
+/// Scope, key, fingerprint, answer, and when it was given: in the order of keys.
+type KeptAnswer = (Uuid, String, Vec<u8>, Vec<u8>, i64);
+
 /// Answers to keep.
 #[derive(Default)]
 struct Answers {
-    rows: Vec<(Uuid, String, Vec<u8>, Vec<u8>, i64)>,
+    rows: Vec<KeptAnswer>,
 }
 
 impl Answers {

@@ -316,7 +316,7 @@ async fn a_url_that_leads_nowhere_is_said_without_its_password() {
     let world = World::sqlite().await;
     for url in ["postgres://u:hunter2@127.0.0.1:1/db", "postgres://u:hunter2@host:port/db"] {
         let options = OpenOptions {
-            database: postrider_store::Database::Postgres(url.to_owned()),
+            database: Database::Postgres(url.to_owned()),
             master_key: Some(postrider_store::MasterKey::new(Box::new([7; 32]))),
             ..world.again()
         };
