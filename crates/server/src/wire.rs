@@ -198,7 +198,9 @@ pub(crate) fn database_not_opened(error: &StoreError) -> Complaint {
             "run the version of Postrider that this database was last used with, or a newer one"
         }
         StoreError::Unsafe(_) => "change the server, or set allow_unsafe_sync when the data may be lost",
-        StoreError::Misconfigured(_) => "correct POSTRIDER_DATABASE_URL, or the flag --database-url",
+        StoreError::Misconfigured(_) => {
+            "do what it says, or name another database with POSTRIDER_DATABASE_URL"
+        }
         _ => {
             "check that the server runs, takes connections from this machine, and knows the user and the database"
         }

@@ -46,6 +46,10 @@ const COPIED_KEY: &str = "migration.copied.";
 const COPIED_SUM: &str = "SELECT value FROM meta WHERE starts_with(key, 'migration.copied.')";
 const COPIED_FORGET: &str = "DELETE FROM meta WHERE starts_with(key, 'migration.copied.')";
 const STATE_WRITE: &str = "UPDATE meta SET value = $2 WHERE key = $1";
+/// The process that had the folder, as a node that is dead: what it was sending is taken over as soon as that may be.
+const FOLDERS_NODE: &str = "INSERT INTO node (id, slot, name, version, started, alive_until)
+  SELECT $1, 0, 'the data folder', '', clock_timestamp(), clock_timestamp()
+  WHERE EXISTS (SELECT 1 FROM delivery_open WHERE state = 1 AND node_id = $1) ON CONFLICT DO NOTHING";
 const LEDGER: &str = "SELECT tenant_id, kind::int8 AS kind, SUM(accepted)::int8 AS accepted, SUM(delivered)::int8 AS delivered,
     SUM(failed)::int8 AS failed, SUM(cancelled)::int8 AS cancelled, SUM(open)::int8 AS open FROM (
     SELECT tenant_id, kind, accepted, delivered, failed, cancelled, 0 AS open FROM ledger_part
@@ -181,6 +185,7 @@ impl Target {
         let done = async {
             let mut tx = self.connection.begin().await?;
             sqlx::query(COPIED_FORGET).execute(&mut *tx).await?;
+            sqlx::query(FOLDERS_NODE).bind(Uuid::nil()).execute(&mut *tx).await?;
             sqlx::query(STATE_WRITE).bind(COPY).bind(COPY_DONE).execute(&mut *tx).await?;
             tx.commit().await
         };

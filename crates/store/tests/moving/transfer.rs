@@ -362,7 +362,7 @@ async fn what_was_under_way_is_taken_over_by_the_first_server() {
         tokio::time::advance(NODE_LEASE / 4).await;
         tokio::time::resume();
     }
-    target.node_beat().await.unwrap();
+    assert!(target.node_beat().await.unwrap().dead, "it is told at once, not by the next sweep");
     let rule = Box::new(|_, _| Some(AfterCrash::SendAgain));
     let report = target.lease_reap(moved.source.now, None, rule).await.unwrap();
     assert_eq!((report.sent_again, report.due.len()), (1, 1));
