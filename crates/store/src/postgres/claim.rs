@@ -57,11 +57,13 @@ const GIVE_BACK: &str =
 pub(super) struct ClaimLine {
     pub(super) hot: HotConnection,
     doubtful: Vec<i64>,
+    /// Of the last call that was answered: what it claimed is held, also when a failed call was made in the same millisecond.
+    answered_at: i64,
 }
 
 impl ClaimLine {
     pub(super) fn new(hot: HotConnection) -> Self {
-        Self { hot, doubtful: Vec::new() }
+        Self { hot, doubtful: Vec::new(), answered_at: i64::MIN }
     }
 }
 
@@ -106,7 +108,9 @@ impl Postgres {
             }
         }
         let answers = answered(self.claim_on(&mut connection, now, until, &wants)).await;
-        if answers.is_err() {
+        if answers.is_ok() {
+            claims.answered_at = now.unix_ms();
+        } else if claims.answered_at != now.unix_ms() {
             claims.doubtful.push(now.unix_ms());
         }
         claims.hot.used(connection, answers.as_ref().err());
