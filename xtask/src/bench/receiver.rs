@@ -46,12 +46,21 @@ impl Sink {
         format!("http://{}/s/{slot}", self.address)
     }
 
+    /// Of a receiver that refuses everything until [`Self::open_gates`], and then counts in the slot.
+    pub(super) fn gated_url(&self, slot: usize) -> String {
+        format!("http://{}/gate/{slot}", self.address)
+    }
+
     pub(super) fn hanging_url(&self) -> String {
         format!("http://{}/hang", self.address)
     }
 
     pub(super) async fn reset(&self) -> Result<()> {
         self.ask("reset").await.map(drop)
+    }
+
+    pub(super) async fn open_gates(&self) -> Result<()> {
+        self.ask("open").await.map(drop)
     }
 
     /// The first request that a slot got, head and body.

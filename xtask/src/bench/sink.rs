@@ -2,10 +2,12 @@
 //!
 //! It has a process of its own, so that neither the raw client nor the product pays for it. Requests to `/s/N` are counted
 //! in slot N and answered with an empty 200; where the body holds `"sentAt":NANOSECONDS`, the time since then is kept as
-//! a latency. Requests to `/hang` are never answered. `/control/…` is for the driver.
+//! a latency. Requests to `/gate/N` are refused with 503 until the driver opens the gates, and then counted like those to
+//! `/s/N`. Requests to `/hang` are never answered. `/control/…` is for the driver.
 
 use std::io::{ErrorKind, Result as IoResult, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::json;
@@ -22,6 +24,7 @@ const HEADERS_MAX: usize = 64;
 /// Two pages of a socket's buffer; a larger request grows it.
 const BUFFER_BYTES: usize = 32 * 1024;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+const CLOSED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
 
 #[derive(Default)]
 struct Slot {
@@ -33,11 +36,15 @@ struct Slot {
     sample: Vec<u8>,
 }
 
-struct Slots(Mutex<[Slot; SLOTS]>);
+#[derive(Default)]
+struct Slots {
+    all: Mutex<[Slot; SLOTS]>,
+    gates_open: AtomicBool,
+}
 
 impl Slots {
     fn lock(&self) -> MutexGuard<'_, [Slot; SLOTS]> {
-        self.0.lock().expect("because nothing panics while it holds the lock")
+        self.all.lock().expect("because nothing panics while it holds the lock")
     }
 }
 
@@ -50,7 +57,7 @@ pub(crate) fn run() -> Result<()> {
         let listener: TcpListener = socket.listen(4096)?;
         println!("{}", listener.local_addr()?);
         std::io::stdout().flush()?;
-        let slots = Arc::new(Slots(Mutex::default()));
+        let slots = Arc::new(Slots::default());
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -74,7 +81,10 @@ async fn serve(mut stream: TcpStream, slots: &Slots) -> IoResult<()> {
         while let Some(request) = Whole::at_start_of(&buffer[done..])? {
             let bytes = &buffer[done..done + request.length];
             match request.ask {
-                Ask::Count(slot) => {
+                Ask::Gate(_) if !slots.gates_open.load(Ordering::Relaxed) => {
+                    answers.extend_from_slice(CLOSED)
+                }
+                Ask::Count(slot) | Ask::Gate(slot) => {
                     count(&mut slots.lock()[slot], bytes, request.body_at);
                     answers.extend_from_slice(OK);
                 }
@@ -92,8 +102,13 @@ async fn serve(mut stream: TcpStream, slots: &Slots) -> IoResult<()> {
                     answer(&mut answers, stats.to_string().as_bytes());
                 }
                 Ask::Sample(slot) => answer(&mut answers, &slots.lock()[slot].sample),
+                Ask::Open => {
+                    slots.gates_open.store(true, Ordering::Relaxed);
+                    answers.extend_from_slice(OK);
+                }
                 Ask::Reset => {
                     *slots.lock() = Default::default();
+                    slots.gates_open.store(false, Ordering::Relaxed);
                     answers.extend_from_slice(OK);
                 }
             }
@@ -142,10 +157,12 @@ struct Whole {
 #[derive(Clone, Copy)]
 enum Ask {
     Count(usize),
+    Gate(usize),
     Hang,
     Progress(usize),
     Stats(usize),
     Sample(usize),
+    Open,
     Reset,
 }
 
@@ -175,11 +192,15 @@ impl Ask {
         if let Some(number) = path.strip_prefix("/s/") {
             return slot(number).map(Self::Count);
         }
+        if let Some(number) = path.strip_prefix("/gate/") {
+            return slot(number).map(Self::Gate);
+        }
         match path.split_once("/control/").map(|(_, ask)| ask.split_once('/').unwrap_or((ask, "0"))) {
             None if path == "/hang" => Some(Self::Hang),
             Some(("progress", number)) => slot(number).map(Self::Progress),
             Some(("stats", number)) => slot(number).map(Self::Stats),
             Some(("sample", number)) => slot(number).map(Self::Sample),
+            Some(("open", _)) => Some(Self::Open),
             Some(("reset", _)) => Some(Self::Reset),
             _ => None,
         }
