@@ -17,7 +17,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedRwLockWriteGuard};
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::postgres::READ_TIMEOUT;
+use crate::postgres::in_time;
 
 /// What is bound to a placeholder. The variant says the type also when the value is absent, as other databases want.
 #[derive(Debug, Clone, Copy)]
@@ -375,16 +375,11 @@ macro_rules! run {
                 .$method($on)
                 .await
                 .map(|answer| answer.into_iter().map(Row::from).collect::<Vec<_>>()),
-            $enum::Postgres($executor) => within(postgres($sql.into(), $values)?.$method($on))
+            $enum::Postgres($executor) => in_time(postgres($sql.into(), $values)?.$method($on))
                 .await
                 .map(|answer| answer.into_iter().map(Row::from).collect::<Vec<_>>()),
         }
     };
-}
-
-/// What a server says to a statement, or that it says nothing: a host that vanishes does not even end its connections.
-async fn within<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(READ_TIMEOUT, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 /// Reads, each of one statement.
@@ -458,7 +453,7 @@ impl WriteTx {
     }
 
     pub(crate) async fn postgres(pool: &PgPool, turn: OwnedRwLockWriteGuard<()>) -> Result<Self, StoreError> {
-        let transaction = Transaction::Postgres(pool.begin().await?);
+        let transaction = Transaction::Postgres(in_time(pool.begin()).await?);
         Ok(Self { transaction, _turn: Turn::Postgres { _turn: turn } })
     }
 
@@ -474,7 +469,7 @@ impl WriteTx {
                 sqlite(sql.into(), values)?.execute(&mut **transaction).await?.rows_affected()
             }
             Transaction::Postgres(transaction) => {
-                within(postgres(sql.into(), values)?.execute(&mut **transaction)).await?.rows_affected()
+                in_time(postgres(sql.into(), values)?.execute(&mut **transaction)).await?.rows_affected()
             }
         })
     }
@@ -499,7 +494,7 @@ impl WriteTx {
     pub async fn commit(self) -> Result<(), StoreError> {
         match self.transaction {
             Transaction::Sqlite(transaction) => transaction.commit().await?,
-            Transaction::Postgres(transaction) => within(transaction.commit()).await?,
+            Transaction::Postgres(transaction) => in_time(transaction.commit()).await?,
         }
         Ok(())
     }

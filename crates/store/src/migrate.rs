@@ -51,6 +51,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         sql: include_str!("../../../migrations/postgres/0002_control.sql"),
         works_with: 2,
     },
+    Migration {
+        number: 3,
+        name: "sending",
+        sql: include_str!("../../../migrations/postgres/0003_sending.sql"),
+        works_with: 2,
+    },
 ];
 
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (

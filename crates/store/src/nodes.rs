@@ -57,11 +57,17 @@ impl Store {
     }
 
     /// Makes room for the history of the coming days, and drops the days that nobody keeps any more, whole. Answers how many
-    /// went; on SQLite, where rows are removed one by one, none.
-    pub async fn history_roll(&self, now: Timestamp, kept_longest: Duration) -> Result<u64, StoreError> {
+    /// went; on SQLite, where rows are removed one by one, none. `epoch`: [`Self::node_epoch`] when it was found out what is
+    /// kept; what a node that was away since then believes may be out of date, and drops nothing.
+    pub async fn history_roll(
+        &self,
+        now: Timestamp,
+        kept_longest: Duration,
+        epoch: u64,
+    ) -> Result<u64, StoreError> {
         match self.backend() {
             Backend::Sqlite(_) => Ok(0),
-            Backend::Postgres(postgres) => postgres.history_roll(now, kept_longest).await,
+            Backend::Postgres(postgres) => postgres.history_roll(now, kept_longest, epoch).await,
         }
     }
 }

@@ -17,11 +17,12 @@ const DAYS_GO_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);
 
 pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     let now = outbound.clock.now();
+    let epoch = outbound.store.node_epoch();
     reap(outbound, Some(now)).await?;
     outbound.store.idempotency_sweep(now.minus(limits::IDEMPOTENCY_KEPT)).await?;
     let tenants = outbound.catalogue.tenants();
     let longest = tenants.iter().map(|tenant| kept(tenant)).max().unwrap_or(limits::RETENTION_DEFAULT);
-    if let Err(error) = outbound.store.history_roll(now, longest).await {
+    if let Err(error) = outbound.store.history_roll(now, longest, epoch).await {
         // Tried again with the next minute's sweep; everything else goes on.
         tracing::warn!(%error, "history.not_rolled");
     }

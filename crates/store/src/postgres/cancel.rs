@@ -6,7 +6,7 @@ use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use sqlx::Row as _;
 
-use super::{Postgres, small, uuid};
+use super::{Postgres, in_time, small, uuid};
 use crate::StoreError;
 
 /// Rows changed in one statement: accepting must not notice.
@@ -65,7 +65,7 @@ impl Postgres {
         let due_before = due_before.unwrap_or(Timestamp::from_unix_ms(i64::MAX));
         let mut all = 0;
         loop {
-            let row = sqlx::query(CANCEL)
+            let cancelled = sqlx::query(CANCEL)
                 .bind(uuid(tenant.as_bytes()))
                 .bind(uuid(webhook.as_bytes()))
                 .bind(small(DeliveryState::Cancelled.code()))
@@ -74,9 +74,8 @@ impl Postgres {
                 .bind(self.writer())
                 .bind(due_before.unix_ms())
                 .bind(ROWS_MAX)
-                .fetch_one(&self.pool)
-                .await?;
-            let ended: i64 = row.try_get("n")?;
+                .fetch_one(&self.pool);
+            let ended: i64 = in_time(cancelled).await?.try_get("n")?;
             all += ended.unsigned_abs();
             if ended < ROWS_MAX {
                 return Ok(all);
@@ -94,7 +93,7 @@ impl Postgres {
         state: DeliveryState,
         reason: Reason,
     ) -> Result<(), StoreError> {
-        sqlx::query(END_ONE)
+        let ended = sqlx::query(END_ONE)
             .bind(uuid(tenant.as_bytes()))
             .bind(uuid(webhook.as_bytes()))
             .bind(small(state.code()))
@@ -102,8 +101,8 @@ impl Postgres {
             .bind(now.unix_ms())
             .bind(self.writer())
             .bind(uuid(delivery.as_bytes()))
-            .execute(&self.pool)
-            .await?;
+            .execute(&self.pool);
+        in_time(ended).await?;
         Ok(())
     }
 
@@ -120,9 +119,8 @@ impl Postgres {
                 .bind(small(Reason::WaitingForScan.code()))
                 .bind(small(Reason::Waiting.code()))
                 .bind(ROWS_MAX)
-                .execute(&self.pool)
-                .await?
-                .rows_affected();
+                .execute(&self.pool);
+            let moved = in_time(moved).await?.rows_affected();
             all += moved;
             if moved < ROWS_MAX.unsigned_abs() {
                 return Ok(all);

@@ -14,7 +14,7 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::connect::{HotConnection, answered};
-use super::{Postgres, code, uuid};
+use super::{Postgres, code, in_time, uuid};
 use crate::StoreError;
 use crate::work::{ClaimAnswer, Claimed, StoredEvent, Want};
 
@@ -46,8 +46,8 @@ const HAND_BACK: &str =
     claimed_ms = NULL, lease_ms = NULL, node_id = NULL
   WHERE tenant_id = $1 AND id = $2 AND state = 1 AND fence = $3";
 
-/// This node's claims of a moment, but those that were made with their deliveries, which others hold. Reads all that is open:
-/// after a call that failed, and nobody knows how.
+/// This node's claims of a moment, but those that were made with their deliveries, which others hold: after a call that
+/// failed, and nobody knows how. Index: `delivery_sending`.
 const GIVE_BACK: &str =
     "UPDATE delivery_open SET state = 0, attempts = attempts - 1, due_ms = claimed_ms, claimed_ms = NULL,
     lease_ms = NULL, node_id = NULL
@@ -203,9 +203,8 @@ impl Postgres {
             .bind(uuid(delivery.as_bytes()))
             .bind(fence)
             .bind(due.map(Timestamp::unix_ms))
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() == 1)
+            .execute(&self.pool);
+        Ok(in_time(done).await?.rows_affected() == 1)
     }
 
     /// Retention keeps an event until its deliveries are final, so this is damage. The delivery ends: one that can never be

@@ -18,8 +18,12 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// After this time a statement is given up here: the server, or the way to it, is gone. Hot statements take milliseconds;
 /// the server ends them (see [`HOT`]) a second before.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(6);
-/// The same for cold reads.
-pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(12);
+/// The same for cold statements.
+const COLD_TIMEOUT: Duration = Duration::from_secs(12);
+/// For a connection that comes back to the pool to show that it is in order.
+const RETURN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Until the server has ended what an earlier connection of ours was doing.
+const END_TIMEOUT: Duration = Duration::from_secs(3);
 /// A connection that has not been used for so long is asked whether it is still there before work is trusted to it.
 const IDLE: Duration = Duration::from_millis(500);
 /// How soon a server that could not be reached is tried again.
@@ -33,6 +37,13 @@ const ASK: &str =
     "SELECT pg_is_in_recovery() AS standby, current_setting('server_version_num')::int4 AS version,
   current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
   current_setting('full_page_writes') AS full_page_writes";
+
+/// Which of the server's processes serves a connection, and since when: numbers are used again.
+const BACKEND: &str = "SELECT pid, CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS BIGINT) AS start_us
+  FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+/// Answers nothing when it is gone, false when it did not end in time.
+const END: &str = "SELECT pg_terminate_backend(pid, $3) AS ended FROM pg_stat_activity
+  WHERE pid = $1 AND CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS BIGINT) = $2";
 
 /// Hot statements look rows up in a `LATERAL … LIMIT 1`, so that there is no order of joins to choose, and change them by
 /// their place (`ctid`). What the planner is told of costs makes a look at a place cheaper than a walk through an index
@@ -170,17 +181,27 @@ fn split_hosts(url: &str) -> Result<Vec<String>, StoreError> {
     Ok(hosts.split(',').map(|host| format!("{scheme}://{user}{host}{path}")).collect())
 }
 
-/// A connection for hot statements, made anew when it is lost.
+/// A process of the server's, and when it began.
+#[derive(Clone, Copy)]
+struct Backend {
+    pid: i32,
+    start_us: i64,
+}
+
+/// A connection for hot statements, made anew when it is lost. What went over the lost one has been done or never will be
+/// before anything goes over the new one.
 pub(super) struct HotConnection {
     hosts: Arc<Hosts>,
     /// With the moment of its last use.
     connection: Option<(PgConnection, Instant)>,
+    /// Which serves this connection, or served the one that was lost, and may not know yet that it is.
+    backend: Option<Backend>,
     failed_at: Option<Instant>,
 }
 
 impl HotConnection {
     pub(super) fn new(hosts: Arc<Hosts>) -> Self {
-        Self { hosts, connection: None, failed_at: None }
+        Self { hosts, connection: None, backend: None, failed_at: None }
     }
 
     /// The connection, made where it is missing or does not answer after a pause. To be given back by [`Self::used`].
@@ -193,10 +214,23 @@ impl HotConnection {
         if let Some(failed) = self.failed_at {
             tokio::time::sleep(AGAIN_AFTER.saturating_sub(failed.elapsed())).await;
         }
-        let connected = self.hosts.connect_hot().await;
+        let connected = self.connect().await;
         self.failed_at = connected.is_err().then(Instant::now);
         // Whatever the server has against us now, it is not the fault of the work that waits.
         connected.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    async fn connect(&mut self) -> Result<PgConnection, StoreError> {
+        let mut connection = self.hosts.connect_hot().await?;
+        let backend = answered(async {
+            if let Some(lost) = self.backend {
+                end(&mut connection, lost).await?;
+            }
+            let row = sqlx::query(BACKEND).fetch_one(&mut connection).await?;
+            Ok(Backend { pid: row.try_get("pid")?, start_us: row.try_get("start_us")? })
+        });
+        self.backend = Some(backend.await?);
+        Ok(connection)
     }
 
     /// Keeps a connection that is still good: after a failure of the server none is.
@@ -213,7 +247,38 @@ impl HotConnection {
     }
 }
 
-/// What the server says to a statement, or that it says nothing.
+/// A statement of a lost connection may still be running, or waiting for a standby in the middle of its commit.
+async fn end(connection: &mut PgConnection, lost: Backend) -> Result<(), StoreError> {
+    let ended: Option<bool> = sqlx::query_scalar(END)
+        .bind(lost.pid)
+        .bind(lost.start_us)
+        .bind(i64::try_from(END_TIMEOUT.as_millis()).unwrap_or(i64::MAX))
+        .fetch_optional(connection)
+        .await?;
+    match ended {
+        Some(false) => {
+            Err(StoreError::Unavailable("the server still works for a connection that was lost".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the server says to a cold statement, or that it says nothing: a host that vanishes does not even end its connections.
+pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
+    asked: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(COLD_TIMEOUT, asked).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
+}
+
+/// Whether a connection that comes back may be lent again: what was asked over it and given up may still be under way.
+pub(super) async fn returns(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    tokio::time::timeout(RETURN_TIMEOUT, connection.ping())
+        .await
+        .map_err(|_| sqlx::Error::PoolTimedOut)??;
+    Ok(true)
+}
+
+/// What the server says to a hot statement, or that it says nothing.
 pub(super) async fn answered<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(ANSWER_TIMEOUT, asked)
         .await

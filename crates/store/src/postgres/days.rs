@@ -8,6 +8,7 @@ use postrider_domain::time::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
+use super::connect;
 use crate::StoreError;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -19,7 +20,16 @@ const AHEAD: i64 = 7;
 const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '300ms'";
 /// Held while partitions change: one node does it.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7305810218428)";
+/// Held by the node that drops days, as long as its connection.
+const DROP_LOCK: &str = "SELECT pg_try_advisory_lock(7305810218429)";
 const NO_TIMEOUT: &str = "SET LOCAL statement_timeout = 0";
+const NO_TIMEOUTS: &str = "SET statement_timeout = 0";
+/// For all days that go at once: to read a day takes minutes where days are large.
+const ROLL_TIMEOUT: Duration = Duration::from_secs(3600);
+/// Far longer than it takes to look for what is needed, with the difference between nodes' clocks.
+const LATE: Duration = Duration::from_secs(2 * 3600);
+/// Ids of publishers that are forgotten in one statement.
+const FORGOTTEN_MAX: i64 = 10_000;
 const LIST: &str = "SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
   WHERE i.inhparent = to_regclass($1) ORDER BY c.relname";
 
@@ -31,7 +41,16 @@ struct ByDay {
     /// What is still needed of a day that is dropped, of `gone`, its rows, in the order of [`TABLES`]: events with a delivery
     /// that has not ended or was made anew since `$since`, and what hangs on them.
     needed: &'static str,
+    /// What may have come to be needed meanwhile, found by an index.
+    late: &'static str,
 }
+
+/// Replays that were asked for while it was looked for what is needed, of `$day`, the events' partition, since `$late`; others
+/// have been seen.
+const REPLAYED_LATE: &str = "UNION ALL
+  SELECT gone.* FROM (SELECT DISTINCT tenant_id, event_id FROM delivery WHERE kind = 2 AND id >= '$late') r
+    CROSS JOIN LATERAL (SELECT * FROM $day d WHERE d.tenant_id = r.tenant_id AND d.id = r.event_id LIMIT 1) gone
+  WHERE NOT EXISTS (SELECT 1 FROM pg_temp.kept k WHERE k.tenant_id = gone.tenant_id AND k.id = gone.id)";
 
 /// In the order in which a day is dropped.
 const TABLES: [ByDay; 3] = [
@@ -41,60 +60,85 @@ const TABLES: [ByDay; 3] = [
         needed: "EXISTS (SELECT 1 FROM delivery_open d WHERE d.tenant_id = gone.tenant_id AND d.event_id = gone.id)
           OR EXISTS (SELECT 1 FROM delivery_settled d WHERE d.tenant_id = gone.tenant_id AND d.event_id = gone.id
                        AND d.kind = 2 AND d.id >= '$since')",
+        late: REPLAYED_LATE,
     },
     ByDay {
         name: "delivery_settled",
         id: "id",
         needed: "EXISTS (SELECT 1 FROM event e WHERE e.tenant_id = gone.tenant_id AND e.id = gone.event_id)",
+        late: "",
     },
     ByDay {
         name: "attempt",
         id: "delivery_id",
         needed: "EXISTS (SELECT 1 FROM delivery d WHERE d.tenant_id = gone.tenant_id AND d.id = gone.delivery_id)",
+        late: "",
     },
 ];
 
 impl super::Postgres {
     /// Makes the partitions of the coming days, and drops those of days that all tenants' retention has passed. Answers how
-    /// many days went.
+    /// many days went. `epoch`: the node's when it was found out what is kept; what a node that was away since then believes
+    /// is out of date, and drops nothing.
     pub(crate) async fn history_roll(
         &self,
         now: Timestamp,
         kept_longest: Duration,
+        epoch: u64,
     ) -> Result<u64, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        roll(&mut connection, now, Some(kept_longest)).await
+        // Of its own: with it go its lock and its table, whatever happens.
+        let mut connection = self.hosts.connect().await?;
+        let rolling = async {
+            make(&mut connection, now).await?;
+            self.drop_days(&mut connection, now, kept_longest, epoch).await
+        };
+        let rolled = tokio::time::timeout(ROLL_TIMEOUT, rolling)
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the days do not go".into())));
+        connect::close(connection).await;
+        rolled
+    }
+
+    async fn drop_days(
+        &self,
+        connection: &mut PgConnection,
+        now: Timestamp,
+        kept: Duration,
+        epoch: u64,
+    ) -> Result<u64, StoreError> {
+        if !sqlx::query_scalar(DROP_LOCK).fetch_one(&mut *connection).await? {
+            return Ok(0);
+        }
+        sqlx::query(NO_TIMEOUTS).execute(&mut *connection).await?;
+        // All of the day must be older than what is kept.
+        let last = now.minus(kept).minus(DAY).unix_ms().div_euclid(DAY_MS);
+        let mut dropped = 0;
+        for table in &TABLES {
+            for row in sqlx::query(LIST).bind(table.name).fetch_all(&mut *connection).await? {
+                let name: String = row.try_get("name")?;
+                if day_of(table, &name).is_none_or(|day| day > last) {
+                    continue;
+                }
+                if !self.node_is_alive() || self.node_epoch() != epoch {
+                    return Ok(dropped);
+                }
+                drop_day(connection, table, &name, now, kept).await?;
+                tracing::info!(partition = name, "history.day_dropped");
+                dropped += u64::from(table.name == "event");
+            }
+        }
+        Ok(dropped)
     }
 }
 
-/// `kept`: `None` drops nothing.
-pub(super) async fn roll(
-    connection: &mut PgConnection,
-    now: Timestamp,
-    kept: Option<Duration>,
-) -> Result<u64, StoreError> {
+/// The partitions of the coming days.
+pub(super) async fn make(connection: &mut PgConnection, now: Timestamp) -> Result<(), StoreError> {
     let today = now.unix_ms().div_euclid(DAY_MS);
-    make_all(connection, today..=today + AHEAD).await?;
-    let Some(kept) = kept else { return Ok(0) };
-    // All of the day must be older than what is kept.
-    let last = now.minus(kept).minus(DAY).unix_ms().div_euclid(DAY_MS);
-    let mut dropped = 0;
-    for table in &TABLES {
-        for row in sqlx::query(LIST).bind(table.name).fetch_all(&mut *connection).await? {
-            let name: String = row.try_get("name")?;
-            if day_of(table, &name).is_none_or(|day| day > last) {
-                continue;
-            }
-            drop_day(connection, table, &name, now.minus(kept)).await?;
-            tracing::info!(partition = name, "history.day_dropped");
-            dropped += u64::from(table.name == "event");
-        }
-    }
-    Ok(dropped)
+    make_all(connection, today..=today + AHEAD).await
 }
 
 /// One day's partitions.
-pub(super) async fn make(connection: &mut PgConnection, day: i64) -> Result<(), StoreError> {
+pub(super) async fn make_day(connection: &mut PgConnection, day: i64) -> Result<(), StoreError> {
     make_all(connection, day..=day).await
 }
 
@@ -134,30 +178,58 @@ async fn missing(
     Ok(days.filter(|day| !there.contains(&partition(table.name, *day))).collect())
 }
 
-/// One table's day goes; what is needed of it moves to the default partition.
+/// One table's day goes; what is needed of it moves to the default partition. What takes long is done before the table is
+/// locked: everybody who uses it waits behind the lock.
 async fn drop_day(
     connection: &mut PgConnection,
     table: &ByDay,
     name: &str,
-    kept_since: Timestamp,
+    now: Timestamp,
+    kept: Duration,
 ) -> Result<(), StoreError> {
-    let mut tx = changing(connection).await?;
-    let needed = table.needed.replace("$since", &lowest_at(kept_since).to_string());
-    let table = table.name;
-    let mut sql = format!(
-        "ALTER TABLE {table} DETACH PARTITION {name};
-         INSERT INTO {table} SELECT gone.* FROM {name} gone WHERE {needed};"
+    let needed = table.needed.replace("$since", &lowest_at(now.minus(kept)).to_string());
+    let sql = format!(
+        "DROP TABLE IF EXISTS pg_temp.kept;
+         CREATE TEMPORARY TABLE kept AS SELECT gone.* FROM {name} gone WHERE {needed}"
     );
-    if table == "event" {
-        sql.push_str(&format!(
-            "DELETE FROM event_external x USING {name} gone WHERE x.tenant_id = gone.tenant_id
-               AND x.external_id = gone.external_id AND x.event_id = gone.id
-               AND NOT EXISTS (SELECT 1 FROM event_rest e WHERE e.tenant_id = gone.tenant_id AND e.id = gone.id);"
-        ));
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    let ByDay { name: table, late, .. } = table;
+    if *table == "event" {
+        forget_external(connection, name).await?;
     }
-    sql.push_str(&format!("DROP TABLE {name}"));
+    let late = late.replace("$day", name).replace("$late", &lowest_at(now.minus(LATE)).to_string());
+    let sql = format!(
+        "ALTER TABLE {table} DETACH PARTITION {name};
+         INSERT INTO {table} SELECT * FROM kept {late};
+         DROP TABLE {name}, pg_temp.kept"
+    );
+    let mut tx = changing(connection).await?;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
     Ok(tx.commit().await?)
+}
+
+/// The ids that publishers gave to events of a day that is about to go, but those of events that are kept.
+async fn forget_external(connection: &mut PgConnection, day: &str) -> Result<(), StoreError> {
+    let forget = format!(
+        "WITH batch AS MATERIALIZED (
+           SELECT tenant_id, id, external_id FROM {day} WHERE (tenant_id, id) > ($1, $2) ORDER BY tenant_id, id LIMIT $3),
+         forgotten AS (
+           DELETE FROM event_external x USING batch b
+           WHERE x.tenant_id = b.tenant_id AND x.external_id = b.external_id AND x.event_id = b.id
+             AND NOT EXISTS (SELECT 1 FROM pg_temp.kept k WHERE k.tenant_id = b.tenant_id AND k.id = b.id))
+         SELECT tenant_id, id FROM batch ORDER BY tenant_id DESC, id DESC LIMIT 1"
+    );
+    let mut after = (Uuid::nil(), Uuid::nil());
+    loop {
+        let last = sqlx::query(AssertSqlSafe(forget.clone()))
+            .bind(after.0)
+            .bind(after.1)
+            .bind(FORGOTTEN_MAX)
+            .fetch_optional(&mut *connection)
+            .await?;
+        let Some(row) = last else { return Ok(()) };
+        after = (row.try_get("tenant_id")?, row.try_get("id")?);
+    }
 }
 
 /// A transaction that changes partitions: one at a time over all nodes.

@@ -36,7 +36,7 @@ use crate::seal::{self, MasterKey, Sealer};
 use crate::work::{Commit, CommitOutcome, Settlement};
 use crate::{Settled, StoreError};
 use claim::ClaimLine;
-pub(crate) use connect::READ_TIMEOUT;
+pub(crate) use connect::in_time;
 use connect::{Hosts, HotConnection};
 use lines::Lines;
 use nodes::Node;
@@ -96,7 +96,7 @@ impl Postgres {
         let mut connection = hosts.connect().await?;
         schema::migrate(&mut connection, options.now).await?;
         check_master_key(&mut connection, &sealer, &*options.random).await?;
-        if let Err(error) = days::roll(&mut connection, options.now, None).await {
+        if let Err(error) = days::make(&mut connection, options.now).await {
             // Somebody reads for long, such as a dump. The default partitions take what has none of its own.
             tracing::warn!(%error, "history.days_not_made");
         }
@@ -191,6 +191,7 @@ fn pool(hosts: &Arc<Hosts>) -> PgPool {
             let hosts = taken.clone();
             Box::pin(async move { Ok(hosts.check(connection).await.is_ok()) })
         })
+        .after_release(|connection, _| Box::pin(connect::returns(connection)))
         .connect_lazy_with(hosts.current())
 }
 

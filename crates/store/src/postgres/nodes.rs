@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::connect::{Hosts, answered};
-use super::{Postgres, WRITERS_PER_NODE};
+use super::{Postgres, WRITERS_PER_NODE, in_time};
 use crate::StoreError;
 use crate::db::WriteTx;
 
@@ -160,7 +160,7 @@ impl Node {
     /// Their claims were taken from the dead. They are looked for once more by every sweep.
     pub(super) async fn took_over_from(&self, dead: Vec<Uuid>, pool: &PgPool) -> Result<(), StoreError> {
         *self.taken_over.lock().expect(POISON) = dead;
-        sqlx::query(FORGET).bind(REMEMBERED).execute(pool).await?;
+        in_time(sqlx::query(FORGET).bind(REMEMBERED).execute(pool)).await?;
         Ok(())
     }
 
@@ -266,7 +266,7 @@ impl Postgres {
 
     /// Tells all nodes, this one included.
     pub(crate) async fn tell(&self, heard: Heard) -> Result<(), StoreError> {
-        sqlx::query(NOTIFY).bind(heard.payload()).execute(&self.pool).await?;
+        in_time(sqlx::query(NOTIFY).bind(heard.payload()).execute(&self.pool)).await?;
         Ok(())
     }
 

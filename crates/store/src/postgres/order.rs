@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::Postgres;
+use super::{Postgres, in_time};
 use crate::StoreError;
 
 /// The snapshot is taken first, the list of who is under way after it: whoever is not in the list, and began before the
@@ -16,7 +16,7 @@ impl Postgres {
     /// Every transaction of ours below this number has ended.
     pub(crate) async fn finished_before(&self) -> Result<u64, StoreError> {
         let mut lowest = None;
-        for row in sqlx::query(UNDER_WAY).fetch_all(&self.pool).await? {
+        for row in in_time(sqlx::query(UNDER_WAY).fetch_all(&self.pool)).await? {
             let next = number(row.try_get::<&str, _>("next")?)?;
             let mut bound = next;
             if let Some(xid) = row.try_get::<Option<&str>, _>("xid")? {

@@ -12,21 +12,25 @@ use sqlx::postgres::PgRow;
 use uuid::Uuid;
 
 use super::settle::{self, RESEND, Settle};
-use super::{Postgres, code};
+use super::{Postgres, code, in_time};
 use crate::work::{AfterCrash, AttemptRow, ReapReport, Settlement};
 use crate::{AfterCrashRule, StoreError};
 
 const ROWS_MAX: i64 = limits::RETENTION_BATCH_ROWS as i64;
 
-/// This node's claims that ran out. Reads all that is unfinished: once a minute, and what is under way is little.
-const OWN: &str = "SELECT tenant_id, id, event_id, webhook_id, kind, fence, attempts, step, resend, claimed_ms FROM delivery_open
-  WHERE state = 1 AND node_id = $1 AND lease_ms < $2 AND (tenant_id, id) > ($3, $4)
+/// A node's claims that ran out. Index: `delivery_sending`.
+const RUN_OUT: &str =
+    "SELECT tenant_id, id, event_id, webhook_id, kind, fence, attempts, step, resend, claimed_ms
+  FROM delivery_open WHERE state = 1 AND node_id = $1 AND lease_ms < $2 AND (tenant_id, id) > ($3, $4)
   ORDER BY tenant_id, id LIMIT $5 FOR UPDATE SKIP LOCKED";
-/// Claims of nodes that are no longer alive, by the database's clock. Reads all that is unfinished.
-const OF_THE_DEAD: &str = "SELECT tenant_id, id, event_id, webhook_id, kind, fence, attempts, step, resend, claimed_ms
-  FROM delivery_open WHERE state = 1 AND node_id <> $1
-    AND node_id NOT IN (SELECT id FROM node WHERE alive_until > clock_timestamp()) AND $2 > 0 AND (tenant_id, id) > ($3, $4)
-  ORDER BY tenant_id, id LIMIT $5 FOR UPDATE SKIP LOCKED";
+/// Who holds claims and is not alive, by the database's clock, known by a row or not. Index: `delivery_sending`, from one
+/// holder to the next.
+const DEAD_HOLDERS: &str = "WITH RECURSIVE holder (id) AS (
+    (SELECT node_id FROM delivery_open WHERE node_id IS NOT NULL ORDER BY node_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.node_id FROM delivery_open d WHERE d.node_id > h.id ORDER BY d.node_id LIMIT 1)
+    FROM holder h WHERE h.id IS NOT NULL)
+  SELECT id FROM holder WHERE id <> $1 AND id NOT IN (SELECT id FROM node WHERE alive_until > clock_timestamp())";
 
 impl Postgres {
     pub(crate) async fn lease_reap(
@@ -38,10 +42,13 @@ impl Postgres {
         let mut report = ReapReport::default();
         let mut due = BTreeSet::new();
         let expired_before = expired_before.map_or(i64::MAX, Timestamp::unix_ms);
-        self.reap_all(OWN, now, expired_before, &rule, &mut report, &mut due).await?;
+        self.reap_all(self.node.id, now, expired_before, &rule, &mut report, &mut due).await?;
         if self.node.may_take_over() {
             let dead = self.node.dead();
-            self.reap_all(OF_THE_DEAD, now, i64::MAX, &rule, &mut report, &mut due).await?;
+            let holders = sqlx::query_scalar(DEAD_HOLDERS).bind(self.node.id).fetch_all(&self.pool);
+            for holder in in_time(holders).await? {
+                self.reap_all(holder, now, i64::MAX, &rule, &mut report, &mut due).await?;
+            }
             self.node.took_over_from(dead, &self.pool).await?;
         }
         report.due = due.into_iter().collect();
@@ -50,7 +57,7 @@ impl Postgres {
 
     async fn reap_all(
         &self,
-        which: &'static str,
+        holder: Uuid,
         now: Timestamp,
         expired_before: i64,
         rule: &AfterCrashRule,
@@ -59,15 +66,15 @@ impl Postgres {
     ) -> Result<(), StoreError> {
         let mut after = (Uuid::nil(), Uuid::nil());
         loop {
-            let mut tx = self.pool.begin().await?;
-            let rows = sqlx::query(which)
-                .bind(self.node.id)
+            let mut tx = in_time(self.pool.begin()).await?;
+            let rows = sqlx::query(RUN_OUT)
+                .bind(holder)
                 .bind(expired_before)
                 .bind(after.0)
                 .bind(after.1)
                 .bind(ROWS_MAX)
-                .fetch_all(&mut *tx)
-                .await?;
+                .fetch_all(&mut *tx);
+            let rows = in_time(rows).await?;
             let mut settles = Vec::with_capacity(rows.len());
             for row in &rows {
                 after = (row.try_get("tenant_id")?, row.try_get("id")?);
@@ -80,10 +87,10 @@ impl Postgres {
                 settles.into_iter().partition(|settle| settle.settlement.state == DeliveryState::Scheduled);
             for some in [&again, &failed] {
                 if !some.is_empty() {
-                    settle::write_with(&mut tx, some, self.writer(), RESEND).await?;
+                    in_time(settle::write_with(&mut tx, some, self.writer(), RESEND)).await?;
                 }
             }
-            tx.commit().await?;
+            in_time(tx.commit()).await?;
             report.sent_again += again.len() as u64;
             report.failed += failed.len() as u64;
             due.extend(again.iter().map(|settle| (settle.tenant, settle.settlement.webhook)));

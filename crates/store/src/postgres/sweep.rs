@@ -9,7 +9,7 @@ use postrider_domain::time::Timestamp;
 use sqlx::Row as _;
 use uuid::Uuid;
 
-use super::{Postgres, uuid};
+use super::{Postgres, in_time, uuid};
 use crate::StoreError;
 use crate::work::{FIRST_DELIVERY_SHARED_BYTES, Swept};
 
@@ -65,8 +65,8 @@ impl Postgres {
                 .bind(after)
                 .bind(uuid(EventId::lowest_at(before).as_bytes()))
                 .bind(ROWS_MAX as i64)
-                .fetch_all(&self.pool)
-                .await?;
+                .fetch_all(&self.pool);
+            let events = in_time(events).await?;
             for row in &events {
                 after = row.try_get("id")?;
                 self.sweep_event(tenant, after, before, &mut swept).await?;
@@ -99,32 +99,32 @@ impl Postgres {
             .bind(before.unix_ms())
             .bind(first)
             .bind(last)
-            .fetch_optional(&self.pool)
-            .await?;
+            .fetch_optional(&self.pool);
+        let needed = in_time(needed).await?;
         if needed.is_some() {
             return Ok(());
         }
         loop {
-            let deliveries: Vec<Uuid> = sqlx::query_scalar(DELIVERIES)
+            let deliveries = sqlx::query_scalar(DELIVERIES)
                 .bind(tenant)
                 .bind(event)
                 .bind(first)
                 .bind(last)
                 .bind(ROWS_MAX as i64)
-                .fetch_all(&self.pool)
-                .await?;
+                .fetch_all(&self.pool);
+            let deliveries: Vec<Uuid> = in_time(deliveries).await?;
             if deliveries.is_empty() {
                 break;
             }
-            let row =
-                sqlx::query(DELIVERIES_DELETE).bind(tenant).bind(&deliveries).fetch_one(&self.pool).await?;
+            let gone = sqlx::query(DELIVERIES_DELETE).bind(tenant).bind(&deliveries).fetch_one(&self.pool);
+            let row = in_time(gone).await?;
             swept.attempts += row.try_get::<i64, _>("attempts")?.unsigned_abs();
             swept.deliveries += row.try_get::<i64, _>("deliveries")?.unsigned_abs();
             if deliveries.len() < ROWS_MAX {
                 break;
             }
         }
-        sqlx::query(EVENT_DELETE).bind(tenant).bind(event).execute(&self.pool).await?;
+        in_time(sqlx::query(EVENT_DELETE).bind(tenant).bind(event).execute(&self.pool)).await?;
         swept.events += 1;
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Postgres {
         if let Some(tenant) = tenant {
             query = query.bind(uuid(tenant.as_bytes()));
         }
-        let done = query.bind(before.unix_ms()).bind(ROWS_MAX as i64).execute(&self.pool).await?;
+        let done = in_time(query.bind(before.unix_ms()).bind(ROWS_MAX as i64).execute(&self.pool)).await?;
         Ok(done.rows_affected())
     }
 }

@@ -95,7 +95,7 @@ impl Target {
         };
         let mut connection = begun.await.map_err(TransferError::Target)?;
         mark(&mut connection, source, &found).await?;
-        days::roll(&mut connection, now, None).await.map_err(TransferError::Target)?;
+        days::make(&mut connection, now).await.map_err(TransferError::Target)?;
         Ok((Self { connection, days: BTreeSet::new() }, found))
     }
 
@@ -153,7 +153,7 @@ impl Target {
             };
             let day = EventId::from_bytes(id).time().unix_ms().div_euclid(days::DAY_MS);
             if self.days.insert(day) {
-                days::make(&mut self.connection, day).await.map_err(TransferError::Target)?;
+                days::make_day(&mut self.connection, day).await.map_err(TransferError::Target)?;
             }
         }
         Ok(())

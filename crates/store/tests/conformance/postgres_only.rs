@@ -237,9 +237,12 @@ async fn days_that_nobody_keeps_go_whole_and_what_is_needed_of_them_stays() {
 
     let store = world.store();
     world.pass(9 * DAY);
-    assert_eq!(store.history_roll(world.now(), 30 * DAY).await.unwrap(), 0);
+    let epoch = store.node_epoch();
+    assert_eq!(store.history_roll(world.now(), 30 * DAY, epoch).await.unwrap(), 0);
     world.pass(3 * DAY);
-    assert!(store.history_roll(world.now(), 30 * DAY).await.unwrap() > 0);
+    let earlier = store.history_roll(world.now(), 30 * DAY, epoch + 1).await.unwrap();
+    assert_eq!(earlier, 0, "what is kept was found out in another epoch");
+    assert!(store.history_roll(world.now(), 30 * DAY, epoch).await.unwrap() > 0);
     assert_eq!(store.event_get(tenant, gone.event).await.unwrap(), None);
     assert_eq!(store.delivery_get(tenant, gone.delivery).await.unwrap(), None);
     assert!(store.attempts(tenant, gone.delivery).await.unwrap().is_empty());
@@ -253,6 +256,120 @@ async fn days_that_nobody_keeps_go_whole_and_what_is_needed_of_them_stays() {
     assert_eq!(store.deliveries_of(tenant, replayed.event).await.unwrap().len(), 2);
     assert_eq!(store.attempts(tenant, replayed.delivery).await.unwrap().len(), 1);
     world.end().await;
+}
+
+/// A day is read for long, and its table is locked only after that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_that_somebody_reads_stays_until_the_next_try() {
+    let world = World::postgres().await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let gone = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
+    world.deliver(tenant, gone).await;
+    world.pass(32 * DAY);
+    let store = world.store();
+    let mut reads = PgConnection::connect(&world.server().url).await.unwrap();
+    let mut dump = reads.begin().await.unwrap();
+    sqlx::query("LOCK TABLE event IN ACCESS SHARE MODE").execute(&mut *dump).await.unwrap();
+    let tried = store.history_roll(world.now(), 30 * DAY, store.node_epoch()).await;
+    assert!(matches!(tried, Err(StoreError::Contended(_))), "{tried:?}");
+    assert!(store.event_get(tenant, gone.event).await.unwrap().is_some());
+    world.accept(tenant, world.event("a.b")).await;
+    dump.commit().await.unwrap();
+    assert!(store.history_roll(world.now(), 30 * DAY, store.node_epoch()).await.unwrap() > 0);
+    assert_eq!(store.event_get(tenant, gone.event).await.unwrap(), None);
+    world.end().await;
+}
+
+/// Between the look for what is needed and the lock: a replay that was asked for a moment ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_is_replayed_while_its_day_goes_stays() {
+    let world = World::postgres().await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let old = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
+    world.deliver(tenant, old).await;
+    world.pass(32 * DAY);
+    let store = world.store();
+    // Holds the drop back where it locks the table, after its look.
+    let mut holds = PgConnection::connect(&world.server().url).await.unwrap();
+    let mut held = holds.begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(7305810218428)").execute(&mut *held).await.unwrap();
+    let epoch = store.node_epoch();
+    let dropping = store.history_roll(world.now(), 30 * DAY, epoch);
+    let replaying = async {
+        until_somebody_waits(&mut held).await;
+        let mut replay = world.replay(old.event, webhook);
+        replay.claim = Some(world.lease());
+        let again = Sending { delivery: replay.id, kind: DeliveryKind::Replay, ..old };
+        world.done(Commit { replays: vec![replay], ..world.commit(tenant) }).await;
+        held.commit().await.unwrap();
+        again
+    };
+    let (dropped, again) = tokio::join!(dropping, replaying);
+    assert!(dropped.unwrap() > 0);
+    assert!(store.event_get(tenant, old.event).await.unwrap().is_some());
+    world.deliver(tenant, again).await;
+    world.end().await;
+}
+
+/// Until a transaction waits for the lock under which partitions change.
+async fn until_somebody_waits(connection: &mut PgConnection) {
+    const WAITS: &str = "SELECT COUNT(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        while sqlx::query_scalar::<_, i64>(WAITS).fetch_one(&mut *connection).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("the drop comes to its lock");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_lost_connection_began_has_ended_before_the_next_begins() {
+    let world = World::postgres().await;
+    let (proxy, store) = through_a_proxy(&world).await;
+    let (tenant, webhook) = (world.tenant(), world.webhook());
+    let (_, delivery) = world.accept_scheduled(tenant, webhook).await;
+    let now = world.pass(Duration::from_secs(1));
+    let claim = async || {
+        let want = Want { tenant, webhook, count: 1 };
+        store.delivery_claim(now, now.plus(LEASE), vec![want]).await
+    };
+    // The claim waits in the middle of its statement, as a commit waits for its standby.
+    let mut holds = PgConnection::connect(&world.server().url).await.unwrap();
+    let mut held = holds.begin().await.unwrap();
+    sqlx::query("LOCK TABLE delivery_open IN EXCLUSIVE MODE").execute(&mut *held).await.unwrap();
+    let (lost, first) = tokio::join!(claim(), async {
+        let first = until_another_waits(&mut held, &[]).await;
+        proxy.cut();
+        first
+    });
+    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    proxy.mend();
+    let (answers, waiting) = tokio::join!(claim(), async {
+        let waiting = until_another_waits(&mut held, &first).await;
+        held.commit().await.unwrap();
+        waiting
+    });
+    assert!(!waiting.contains(&first[0]), "the server still works for the connection that was lost");
+    let claimed = &answers.unwrap()[0].claimed[0];
+    assert_eq!((claimed.delivery, claimed.attempt), (delivery, 1), "the first claim was never made");
+    store.close().await;
+    world.end().await;
+}
+
+/// Who waits for the table of what is open, once that is somebody else than `known`.
+async fn until_another_waits(connection: &mut PgConnection, known: &[i32]) -> Vec<i32> {
+    const WAITS: &str = "SELECT pid FROM pg_locks WHERE relation = 'delivery_open'::regclass AND NOT granted";
+    let waited = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            let pids: Vec<i32> = sqlx::query_scalar(WAITS).fetch_all(&mut *connection).await.unwrap();
+            if pids.iter().any(|pid| !known.contains(pid)) {
+                return pids;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    waited.await.expect("a statement waits for the table")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -341,8 +458,8 @@ async fn a_claim_whose_answer_was_lost_is_given_back() {
     let (proxy, store) = through_a_proxy(&world).await;
     let (tenant, webhook) = (world.tenant(), world.webhook());
     let (_, delivery) = world.accept_scheduled(tenant, webhook).await;
-    let now = world.pass(Duration::from_secs(1));
     let claim = async |webhook| {
+        let now = world.pass(Duration::from_secs(1));
         let want = Want { tenant, webhook, count: 1 };
         store.delivery_claim(now, now.plus(LEASE), vec![want]).await
     };
