@@ -69,7 +69,7 @@ fn ok() -> axum::response::Response {
 }
 
 async fn ready(call: Call) -> Answer {
-    call.app.engine.store().ready().await?;
+    call.app.engine.ready().await?;
     Ok(ok())
 }
 

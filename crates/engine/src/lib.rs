@@ -13,6 +13,7 @@ pub mod metrics;
 mod nodes;
 mod notices;
 pub mod outbound;
+mod tasks;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +26,6 @@ use postrider_domain::time::Clock;
 use postrider_egress::Egress;
 use postrider_store::{NewIdempotency, Store, StoreError};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 pub use budgets::egress_budgets;
 use control::{Control, Installation};
@@ -36,6 +36,7 @@ use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Publis
 use outbound::ingest::{self, Draft, Publication};
 use outbound::lanes::{LaneLimits, Lanes};
 use outbound::settle;
+use tasks::Tasks;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -47,6 +48,10 @@ pub struct Parts {
     pub lanes: LaneLimits,
 }
 
+const POISON: &str = "because no holder of this lock panics";
+/// How often it is looked whether all tasks are there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// A running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
@@ -54,7 +59,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     outbound: Arc<Outbound>,
     control: Control,
-    tasks: Mutex<JoinSet<()>>,
+    tasks: Mutex<Tasks>,
 }
 
 /// The answer to publishing: fresh, or what the same idempotency key got before.
@@ -86,7 +91,7 @@ impl Engine {
         control.load_all().await?;
         clock::recover(&outbound).await?;
         let engine = Self(Arc::new(Inner { outbound: outbound.clone(), control, tasks: Mutex::default() }));
-        let mut tasks = JoinSet::new();
+        let mut tasks = Tasks::default();
         tasks.spawn(outbound.clone().dispatch());
         tasks.spawn(settle::conclude_all(outbound.clone(), results));
         tasks.spawn(notices::act(engine.control().clone(), outbound.clone(), inbox));
@@ -94,7 +99,7 @@ impl Engine {
         tasks.spawn(engine.control().clone().run_jobs());
         tasks.spawn(nodes::beat(engine.control().clone(), outbound.clone()));
         tasks.spawn(nodes::listen(engine.control().clone(), outbound.clone()));
-        *engine.0.tasks.lock().expect("because no holder of this lock panics") = tasks;
+        *engine.0.tasks.lock().expect(POISON) = tasks;
         Ok(engine)
     }
 
@@ -234,6 +239,31 @@ impl Engine {
         Ok(due)
     }
 
+    /// Whether work is taken and done just now.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        if self.ended().is_some() {
+            return Err(StoreError::Closed);
+        }
+        self.store().ready().await
+    }
+
+    /// Waits until something that the engine cannot do without has ended, and says how: it must be started anew.
+    pub async fn broken(&self) -> String {
+        loop {
+            if let Some(how) = self.ended() {
+                return how;
+            }
+            self.clock().sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn ended(&self) -> Option<String> {
+        if self.store().has_ended() {
+            return Some("a writer of the store has ended".to_owned());
+        }
+        self.0.tasks.lock().expect(POISON).panicked().map(str::to_owned)
+    }
+
     /// Ends well: no new claims, what is under way ends within `grace`, results are written.
     pub async fn stop(&self, grace: Duration) {
         let outbound = &self.0.outbound;
@@ -245,8 +275,7 @@ impl Engine {
             }
         }
         outbound.abandon();
-        let mut tasks =
-            std::mem::take(&mut *self.0.tasks.lock().expect("because no holder of this lock panics"));
+        let tasks = std::mem::take(&mut *self.0.tasks.lock().expect(POISON));
         tasks.shutdown().await;
     }
 }

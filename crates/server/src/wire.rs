@@ -54,6 +54,12 @@ impl Running {
         self.new_operator_key.take()
     }
 
+    /// Waits until it must be started anew, and says why.
+    pub(crate) fn broken(&self) -> impl Future<Output = String> + use<> {
+        let engine = self.engine.clone();
+        async move { engine.broken().await }
+    }
+
     /// Ends well: requests under way are answered, attempts under way end or are handed back, all results are written.
     pub(crate) async fn stop(self) {
         // The listener may have ended by itself; then there is nobody to tell.
@@ -192,7 +198,11 @@ pub(crate) fn not_opened(config: &Config, error: &StoreError) -> Complaint {
 }
 
 pub(crate) fn database_not_opened(error: &StoreError) -> Complaint {
-    let remedy = match error {
+    Complaint::new("the PostgreSQL store could not be opened", error.to_string(), database_remedy(error))
+}
+
+pub(crate) fn database_remedy(error: &StoreError) -> &'static str {
+    match error {
         StoreError::MasterKey(_) => "give every node the same key in POSTRIDER_MASTER_KEY",
         StoreError::Migration(_) => {
             "run the version of Postrider that this database was last used with, or a newer one"
@@ -204,8 +214,7 @@ pub(crate) fn database_not_opened(error: &StoreError) -> Complaint {
         _ => {
             "check that the server runs, takes connections from this machine, and knows the user and the database"
         }
-    };
-    Complaint::new("the PostgreSQL store could not be opened", error.to_string(), remedy)
+    }
 }
 
 pub(crate) fn store_not_opened(folder: &Path, error: &StoreError) -> Complaint {

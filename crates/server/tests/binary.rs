@@ -294,6 +294,32 @@ fn doctor_finds_nothing_in_the_way_of_a_new_folder_and_names_what_is() {
     assert!(out(&bad).contains("2 to put right"), "{}", out(&bad));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_looks_at_the_postgresql_that_nodes_would_share() {
+    let database = Postgres::shared_database("doctor");
+    let doctor = |url: &str, key: Option<&str>| {
+        let mut command = postrider();
+        command.args(["doctor", "--listen", "127.0.0.1:0"]).env("POSTRIDER_DATABASE_URL", url);
+        command.envs(key.map(|key| ("POSTRIDER_MASTER_KEY", key)));
+        let output = command.output().expect("the binary runs");
+        (output.status.code(), out(&output))
+    };
+    let key = "7".repeat(64);
+    let (code, said) = doctor(&database.url, Some(&key));
+    assert_eq!(code, Some(0), "{said}");
+    for expected in
+        ["PostgreSQL", "the first start creates the tables", "more; a node takes", "as the server's"]
+    {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
+    assert!(!said.contains("data folder"), "{said}");
+    let (code, said) = doctor(&database.url, None);
+    assert!(code == Some(1) && said.contains("POSTRIDER_MASTER_KEY"), "{said}");
+    let (code, said) = doctor("postgres://u:hunter2@127.0.0.1:1/db", Some(&key));
+    assert!(code == Some(1) && said.contains("check that the server runs"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
 #[test]
 fn openapi_prints_the_document() {
     let document: serde_json::Value = serde_json::from_slice(&run(&["openapi"]).stdout).expect("JSON");

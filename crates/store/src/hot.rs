@@ -121,6 +121,11 @@ impl Store {
         each!(self, backend => backend.idempotency_sweep(before).await)
     }
 
+    /// Whether what writes has ended, by [`Self::close`] or by a defect: nothing is written any more.
+    pub fn has_ended(&self) -> bool {
+        each!(self, backend => backend.has_ended())
+    }
+
     /// Whether the store takes work just now. While its last word was a failure, tries: nobody else may be trying.
     pub async fn ready(&self) -> Result<(), StoreError> {
         each!(self, backend => backend.ready().await)

@@ -28,6 +28,7 @@ pub use error::StoreError;
 pub use history::*;
 pub use hot::{AfterCrashRule, Settled};
 pub use open::{Database, OpenOptions, Store, Synchronous};
+pub use postgres::look::{ServerLook, look_at_server};
 pub use postgres::{Beat, CONNECTIONS_MAX, Heard, Listener, NODE_LEASE};
 pub use restored::{Restored, end_restored};
 pub use seal::MasterKey;

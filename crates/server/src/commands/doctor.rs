@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use postrider_domain::time::{Clock as _, Timestamp};
 use postrider_egress::{AllowList, Resolve as _, SystemResolver};
+use postrider_store::{CONNECTIONS_MAX, ServerLook};
+use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
 
 use crate::complaint::Complaint;
@@ -27,6 +29,11 @@ const WRITTEN: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 const FSYNC_SAMPLES: usize = 32;
 /// A commit needs one sync; above this, each publish of a quiet server takes longer than most callers expect of it.
 const FSYNC_ADVISED: Duration = Duration::from_millis(20);
+/// Above this, the way to a database is most of what a publish takes.
+const ROUND_TRIP_ADVISED: Duration = Duration::from_millis(3);
+/// Between this machine and the database's.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(2);
+const DATABASE: &str = "database";
 /// A name that is there by rule (RFC 2606), for a look whether names resolve at all.
 const PROBE_NAME: &str = "example.com";
 /// File systems on which SQLite's locks or syncs cannot be relied on.
@@ -76,16 +83,21 @@ impl Finding {
 pub(crate) async fn run(sources: &Sources) -> Result<ExitCode, Complaint> {
     let config = Config::load(sources)?;
     let mut findings = vec![Finding::good("settings", "read, every name known")];
-    findings.push(data_folder(&config.data));
-    // The rest of the disk's story is about where the folder is or will be.
-    let place = existing_ancestor(&config.data);
-    findings.push(file_system(&place));
-    findings.push(free_space(&place));
-    findings.push(disk_latency(&place));
-    findings.push(database(&config.data));
-    findings.push(synchronous(config.synchronous));
-    findings.push(master_key(&config));
-    findings.push(clock(&config.data));
+    match &config.database_url {
+        Some(url) => findings.extend(postgres(&config, url.expose_secret()).await),
+        None => {
+            findings.push(data_folder(&config.data));
+            // The rest of the disk's story is about where the folder is or will be.
+            let place = existing_ancestor(&config.data);
+            findings.push(file_system(&place));
+            findings.push(free_space(&place));
+            findings.push(disk_latency(&place));
+            findings.push(database(&config.data));
+            findings.push(synchronous(config.synchronous));
+            findings.push(master_key(&config));
+            findings.push(clock(&config.data));
+        }
+    }
     findings.push(port(&config));
     findings.push(names().await);
     findings.push(egress_allow(&config.egress_allow));
@@ -294,16 +306,15 @@ fn sync_times(place: &Path) -> std::io::Result<Vec<Duration>> {
 }
 
 fn database(folder: &Path) -> Finding {
-    const ABOUT: &str = "database";
     let path = folder.join(wire::DATABASE_FILE);
     let mut head = [0u8; 100];
     let read = fs::File::open(&path).and_then(|mut file| file.read_exact(&mut head));
     match read {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Finding::good(ABOUT, "not there yet; the first start creates it")
+            Finding::good(DATABASE, "not there yet; the first start creates it")
         }
         Err(error) => Finding::bad(
-            ABOUT,
+            DATABASE,
             format!("{} cannot be read: {error}", path.display()),
             "check its permissions; a file that is cut short has to come from a backup",
         ),
@@ -329,6 +340,81 @@ fn judge_database_head(path: &Path, head: &[u8; 100]) -> Finding {
         );
     }
     Finding::good(ABOUT, "SQLite, WAL mode")
+}
+
+/// What there is instead of a data folder.
+async fn postgres(config: &Config, url: &str) -> Vec<Finding> {
+    const KEY: &str = "master key";
+    let key = match &config.master_key {
+        Some(_) => Finding::good(KEY, "given by setting; every node needs the same"),
+        None => Finding::bad(
+            KEY,
+            "not given, and nodes that share a database share a key",
+            "openssl rand -hex 32, and give that to every node in POSTRIDER_MASTER_KEY",
+        ),
+    };
+    let mut findings = match postrider_store::look_at_server(url, config.allow_unsafe_sync).await {
+        Ok(look) => server(&look, SystemClock.now()),
+        Err(error) => {
+            vec![Finding::bad(DATABASE, error.to_string(), wire::database_remedy(&error))]
+        }
+    };
+    findings.push(key);
+    findings
+}
+
+fn server(look: &ServerLook, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.push(if look.used || look.may_create {
+        let is = if look.used { "in use" } else { "empty; the first start creates the tables" };
+        Finding::good(DATABASE, format!("PostgreSQL {}, {is}", look.version))
+    } else {
+        Finding::bad(
+            DATABASE,
+            format!("PostgreSQL {}, and its user may not create tables", look.version),
+            "make the user the owner of the database: ALTER DATABASE name OWNER TO user",
+        )
+    });
+    findings.push(match (look.encrypted, look.local) {
+        (true, _) => Finding::good("encryption", "TLS"),
+        (false, true) => Finding::good("encryption", "none, and the server is on this machine"),
+        (false, false) => Finding::warning(
+            "encryption",
+            "none: payloads and results go over the network in the open",
+            "end the database URL with ?sslmode=verify-full (and sslrootcert=FILE for an authority of your own)",
+        ),
+    });
+    let needed = u64::from(CONNECTIONS_MAX);
+    findings.push(if look.connections >= needed {
+        Finding::good("connections", format!("{} more; a node takes {needed}", look.connections))
+    } else {
+        Finding::bad(
+            "connections",
+            format!("{} more; a node takes {needed}", look.connections),
+            "raise max_connections, or stop what holds them",
+        )
+    });
+    let trip = format!("{:.1} ms to the server and back", look.round_trip.as_secs_f64() * 1e3);
+    findings.push(if look.round_trip <= ROUND_TRIP_ADVISED {
+        Finding::good("distance", trip)
+    } else {
+        Finding::warning(
+            "distance",
+            trip,
+            "run the nodes near the server: each publish takes two trips and a sync",
+        )
+    });
+    let apart = now.since(look.now).max(look.now.since(now));
+    findings.push(if now < WRITTEN || apart > CLOCKS_APART_MAX {
+        Finding::bad(
+            "clock",
+            format!("it reads {now}, the server's {}", look.now),
+            "set both (timedatectl set-ntp true): schedules, signatures and the order of events carry the time",
+        )
+    } else {
+        Finding::good("clock", format!("{now}, as the server's"))
+    });
+    findings
 }
 
 fn synchronous(setting: Synchronous) -> Finding {

@@ -29,11 +29,18 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Complaint> {
         tracing::warn!("{saw}: {remedy}");
     }
 
-    told_to_end.await;
+    let broken = tokio::select! {
+        () = told_to_end => None,
+        why = running.broken() => Some(why),
+    };
     eprintln!("Stopping: no new requests; waiting for deliveries under way. A second signal ends at once.");
     let again = until_told_to_end()?;
     tokio::select! {
-        () = running.stop() => Ok(()),
+        () = running.stop() => broken.map_or(Ok(()), |why| Err(Complaint::new(
+            "the server had to stop",
+            why,
+            "start it again, which loses nothing; report this with the log, it is a defect of Postrider",
+        ))),
         // What was under way is found by the next start, as after a crash.
         () = again => std::process::exit(130),
     }

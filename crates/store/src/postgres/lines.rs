@@ -86,6 +86,11 @@ impl Lines {
         self.stopped.load(Ordering::Relaxed)
     }
 
+    /// Whether a line ended without being told to.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.is_stopped() && self.queues.iter().any(mpsc::Sender::is_closed)
+    }
+
     /// What was queued before is still written.
     pub(super) async fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);

@@ -11,6 +11,7 @@ mod connect;
 mod counters;
 mod days;
 mod lines;
+pub(crate) mod look;
 mod nodes;
 mod order;
 mod reap;
@@ -149,6 +150,10 @@ impl Postgres {
         reader: &mpsc::UnboundedSender<Settled<P>>,
     ) -> Result<(), (P, StoreError)> {
         self.lines.settle(tenant, at, settlement, holder, reader)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.lines.has_ended()
     }
 
     pub(crate) async fn ready(&self) -> Result<(), StoreError> {

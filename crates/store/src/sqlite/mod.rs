@@ -154,6 +154,10 @@ impl Sqlite {
         }
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.writer.has_ended()
+    }
+
     /// Waits for its turn behind the hot batches queued before it.
     pub(crate) async fn write(&self) -> Result<WriteTx, StoreError> {
         let turn = self.turn.clone().lock_owned().await;

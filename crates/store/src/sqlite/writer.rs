@@ -173,6 +173,10 @@ impl Writer {
         Ok((Self { queue, disk_failed }, has_ended))
     }
 
+    pub(crate) fn has_ended(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     /// Queues work at once, or refuses it. What is queued first is durable first. `rows`: about how many it writes.
     pub(crate) fn enqueue<I, T>(
         &self,
