@@ -7,6 +7,7 @@ use std::time::Duration;
 use postrider_domain::limits;
 use postrider_store::{Heard, Listener, StoreError};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::control::Control;
@@ -19,6 +20,8 @@ const BEAT_EVERY: Duration = Duration::from_secs(2);
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often it checks that the connection over which it hears others still answers.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// How often it compares what it knows with what is stored, for words that were lost: by the versions of tenants.
+const COMPARE_EVERY: Duration = Duration::from_secs(30);
 
 /// The first beat, before anything is loaded: how many we are.
 pub(crate) async fn enter(outbound: &Outbound) -> Result<(), StoreError> {
@@ -80,10 +83,16 @@ pub(crate) async fn listen(control: Control, outbound: Arc<Outbound>) {
     let Some(mut listener) = outbound.store.listener() else { return };
     // Something that was heard could not be followed: everything is compared, until that succeeds.
     let mut behind = false;
+    let mut compared = Instant::now();
     loop {
+        // By time, whatever is heard meanwhile.
+        let wait = if behind { CHECK_EVERY } else { COMPARE_EVERY };
+        if compared.elapsed() >= wait {
+            behind = !act(&control, &outbound, Heard::Anything).await;
+            compared = Instant::now();
+        }
         match next(&mut listener).await {
             Ok(Some(heard)) => behind |= !act(&control, &outbound, heard).await,
-            Ok(None) if behind => behind = !act(&control, &outbound, Heard::Anything).await,
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "node.hears_nothing");

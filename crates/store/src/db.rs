@@ -452,9 +452,13 @@ impl WriteTx {
         Ok(Self { transaction, _turn: Turn::Sqlite { _turn: turn } })
     }
 
-    pub(crate) async fn postgres(pool: &PgPool, turn: OwnedRwLockWriteGuard<()>) -> Result<Self, StoreError> {
+    /// The turn is waited for last: hot work does not stand still while others have all connections.
+    pub(crate) async fn postgres(
+        pool: &PgPool,
+        turn: impl Future<Output = OwnedRwLockWriteGuard<()>>,
+    ) -> Result<Self, StoreError> {
         let transaction = Transaction::Postgres(in_time(pool.begin()).await?);
-        Ok(Self { transaction, _turn: Turn::Postgres { _turn: turn } })
+        Ok(Self { transaction, _turn: Turn::Postgres { _turn: turn.await } })
     }
 
     /// Whether its database is shared with other processes.

@@ -36,6 +36,12 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0002_control.sql"),
         works_with: 2,
     },
+    Migration {
+        number: 3,
+        name: "sending",
+        sql: include_str!("../../../migrations/sqlite/0003_sending.sql"),
+        works_with: 2,
+    },
 ];
 
 pub(crate) const POSTGRES: &[Migration] = &[

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use postrider_domain::time::Timestamp;
 use postrider_store::{AfterCrash, StoreError};
+use tokio::task::JoinSet;
 
 use crate::outbound::dispatch::Outbound;
 use crate::outbound::lanes::WebhookChange;
@@ -69,6 +70,8 @@ pub(crate) async fn reap_expired(outbound: &Arc<Outbound>) -> Result<(), StoreEr
 /// Until the process ends.
 pub async fn run(outbound: Arc<Outbound>) {
     let mut next_sweep = outbound.clock.now().plus(SWEEP_EVERY);
+    // One at a time; it ends with this task.
+    let mut rolling = JoinSet::new();
     loop {
         outbound.clock.sleep(SOCKETS_EVERY).await;
         outbound.egress.sweep_idle();
@@ -84,6 +87,10 @@ pub async fn run(outbound: Arc<Outbound>) {
                 tracing::error!(%error, "reap.failed");
             }
             continue;
+        }
+        while rolling.try_join_next().is_some() {}
+        if rolling.is_empty() && outbound.store.is_shared() {
+            rolling.spawn(sweep::roll(outbound.clone()));
         }
         if let Err(error) = sweep::sweep(&outbound).await {
             tracing::error!(%error, "sweep.failed");

@@ -17,15 +17,10 @@ const DAYS_GO_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);
 
 pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     let now = outbound.clock.now();
-    let epoch = outbound.store.node_epoch();
     reap(outbound, Some(now)).await?;
     outbound.store.idempotency_sweep(now.minus(limits::IDEMPOTENCY_KEPT)).await?;
     let tenants = outbound.catalogue.tenants();
-    let longest = tenants.iter().map(|tenant| kept(tenant)).max().unwrap_or(limits::RETENTION_DEFAULT);
-    if let Err(error) = outbound.store.history_roll(now, longest, epoch).await {
-        // Tried again with the next minute's sweep; everything else goes on.
-        tracing::warn!(%error, "history.not_rolled");
-    }
+    let longest = kept_longest(&tenants);
     for tenant in tenants {
         cancel_held_too_long(outbound, &tenant).await?;
         // Where days go whole, rows go by themselves only where their day has gone, or is kept for others.
@@ -34,6 +29,20 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
         outbound.store.retention_sweep(now, tenant.id, kept).await?;
     }
     Ok(())
+}
+
+/// Whole days, made and dropped. Beside the sweep: where days are large it takes minutes.
+pub(super) async fn roll(outbound: Arc<Outbound>) {
+    let epoch = outbound.store.node_epoch();
+    let longest = kept_longest(&outbound.catalogue.tenants());
+    if let Err(error) = outbound.store.history_roll(outbound.clock.now(), longest, epoch).await {
+        // Tried again with the next minute's sweep.
+        tracing::warn!(%error, "history.not_rolled");
+    }
+}
+
+fn kept_longest(tenants: &[Arc<Tenant>]) -> Duration {
+    tenants.iter().map(|tenant| kept(tenant)).max().unwrap_or(limits::RETENTION_DEFAULT)
 }
 
 fn kept(tenant: &Tenant) -> Duration {

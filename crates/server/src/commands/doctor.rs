@@ -353,12 +353,13 @@ async fn postgres(config: &Config, url: &str) -> Vec<Finding> {
             "openssl rand -hex 32, and give that to every node in POSTRIDER_MASTER_KEY",
         ),
     };
-    let mut findings = match postrider_store::look_at_server(url, config.allow_unsafe_sync).await {
-        Ok(look) => server(&look, SystemClock.now()),
-        Err(error) => {
-            vec![Finding::bad(DATABASE, error.to_string(), wire::database_remedy(&error))]
-        }
-    };
+    let mut findings =
+        match postrider_store::look_at_server(url, config.allow_unsafe_sync, &SystemClock).await {
+            Ok(look) => server(&look, SystemClock.now()),
+            Err(error) => {
+                vec![Finding::bad(DATABASE, error.to_string(), wire::database_remedy(&error))]
+            }
+        };
     findings.push(key);
     findings
 }
@@ -404,11 +405,11 @@ fn server(look: &ServerLook, now: Timestamp) -> Vec<Finding> {
             "run the nodes near the server: each publish takes two trips and a sync",
         )
     });
-    let apart = now.since(look.now).max(look.now.since(now));
-    findings.push(if now < WRITTEN || apart > CLOCKS_APART_MAX {
+    findings.push(if now < WRITTEN || look.clocks_apart > CLOCKS_APART_MAX {
+        let apart = look.clocks_apart.as_secs_f64();
         Finding::bad(
             "clock",
-            format!("it reads {now}, the server's {}", look.now),
+            format!("it reads {now}; the server's is {apart:.1} s apart"),
             "set both (timedatectl set-ntp true): schedules, signatures and the order of events carry the time",
         )
     } else {

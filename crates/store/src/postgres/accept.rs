@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use postrider_domain::delivery::{DeliveryKind, DeliveryState};
 use postrider_domain::event::EventKind;
@@ -16,6 +17,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::counters::Counters;
+use super::days::lowest_at;
 use super::settle::{self, Settle};
 use super::{int, small, uuid};
 use crate::StoreError;
@@ -48,9 +50,16 @@ const IDEMPOTENCY_WRITE: &str = "INSERT INTO idempotency (scope, key, fingerprin
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::bytea[], $5::int8[])
   ON CONFLICT (scope, key) DO UPDATE SET fingerprint = excluded.fingerprint, answer = excluded.answer,
     created_ms = excluded.created_ms WHERE idempotency.created_ms <= excluded.created_ms - $6";
-/// In the order of keys. Answers those that were free: for the others it waited until their transactions ended.
-const EXTERNAL_WRITE: &str = "INSERT INTO event_external (tenant_id, external_id, event_id)
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[]) ON CONFLICT DO NOTHING RETURNING event_id";
+/// In the order of keys. Answers those that were free: for the others it waited until their transactions ended. What went with
+/// its day leaves its id for a while (see `days`); `$4`: only older ones may be gone, those of transactions beside this one
+/// are not seen yet.
+const EXTERNAL_WRITE: &str = "INSERT INTO event_external AS x (tenant_id, external_id, event_id)
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[])
+  ON CONFLICT (tenant_id, external_id) DO UPDATE SET event_id = excluded.event_id
+    WHERE x.event_id < $4 AND NOT EXISTS (SELECT 1 FROM event e WHERE e.tenant_id = x.tenant_id AND e.id = x.event_id)
+  RETURNING event_id";
+/// An event that is older has been seen by everybody.
+const SEEN_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// Indexes: the primary keys.
 const EXTERNAL_READ: &str = "SELECT k.tenant_id, k.external_id, e.id, e.kind, e.type, e.time_ms, e.data
   FROM unnest($1::uuid[], $2::text[]) AS k (tenant_id, external_id)
@@ -317,7 +326,9 @@ async fn take_external_ids<'c>(
 ) -> Result<HashSet<Uuid>, StoreError> {
     let mut wanted = Vec::new();
     let mut seen = HashSet::new();
+    let mut oldest = None;
     for commit in commits {
+        oldest = oldest.map_or(Some(commit.at), |oldest: Timestamp| Some(oldest.min(commit.at)));
         for event in &commit.events {
             if let Some(external_id) = &event.external_id
                 && seen.insert((commit.tenant, external_id.as_str()))
@@ -337,7 +348,9 @@ async fn take_external_ids<'c>(
     let tenants: Vec<Uuid> = wanted.iter().map(|(tenant, ..)| *tenant).collect();
     let external: Vec<&str> = wanted.iter().map(|(_, external, _)| *external).collect();
     let events: Vec<Uuid> = wanted.iter().map(|(.., event)| *event).collect();
-    let rows = sqlx::query(EXTERNAL_WRITE).bind(tenants).bind(external).bind(events).fetch_all(tx).await?;
+    let seen = lowest_at(oldest.unwrap_or(Timestamp::from_unix_ms(0)).minus(SEEN_AFTER));
+    let taken = sqlx::query(EXTERNAL_WRITE).bind(tenants).bind(external).bind(events).bind(seen);
+    let rows = taken.fetch_all(tx).await?;
     rows.iter().map(|row| Ok(row.try_get("event_id")?)).collect()
 }
 

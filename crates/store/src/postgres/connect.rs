@@ -81,7 +81,7 @@ impl Hosts {
     /// whole table for every batch.
     pub(super) async fn connect_hot(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
-        sqlx::raw_sql(HOT).execute(&mut connection).await?;
+        answered(async { Ok(sqlx::raw_sql(HOT).execute(&mut connection).await?) }).await?;
         Ok(connection)
     }
 
@@ -270,11 +270,11 @@ pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
     tokio::time::timeout(COLD_TIMEOUT, asked).await.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into()))
 }
 
-/// Whether a connection that comes back may be lent again: what was asked over it and given up may still be under way.
+/// Whether a connection that comes back may be lent again: what was asked over it and given up may still be under way, or
+/// have begun a transaction that the driver does not know of. Without one the statement does nothing.
 pub(super) async fn returns(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    tokio::time::timeout(RETURN_TIMEOUT, connection.ping())
-        .await
-        .map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let ended = sqlx::raw_sql("ROLLBACK").execute(connection);
+    tokio::time::timeout(RETURN_TIMEOUT, ended).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
     Ok(true)
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use postrider_domain::id::TenantId;
 use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
+use sqlx::{Connection as _, PgConnection};
 use tokio::sync::{Mutex, RwLock, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -41,6 +42,8 @@ pub(super) enum Piece {
 
 enum Message {
     Work(Piece),
+    /// Whether the server takes work.
+    Probe(oneshot::Sender<Result<(), StoreError>>),
     Stop,
 }
 
@@ -60,12 +63,15 @@ pub(super) struct Lines {
     queues: Vec<mpsc::Sender<Message>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stopped: AtomicBool,
+    /// Of each line, that its last word was a failure of the server.
+    failed: Arc<[AtomicBool; LINES]>,
 }
 
 impl Lines {
     pub(super) fn start(hosts: &Arc<Hosts>, node: &Node, turns: &Arc<RwLock<()>>) -> Self {
         let mut queues = Vec::with_capacity(LINES);
         let mut tasks = Vec::with_capacity(LINES);
+        let failed: Arc<[AtomicBool; LINES]> = Arc::default();
         for number in 0..LINES {
             let (queue, receiver) = mpsc::channel(limits::WRITER_QUEUE_MAX + RESERVED_FOR_RESULTS);
             let line = Line {
@@ -75,11 +81,12 @@ impl Lines {
                 queue: receiver,
                 hot: HotConnection::new(hosts.clone()),
                 doubtful: accept::Claims::default(),
+                failed: failed.clone(),
             };
             queues.push(queue);
             tasks.push(tokio::spawn(line.run()));
         }
-        Self { queues, tasks: Mutex::new(tasks), stopped: AtomicBool::new(false) }
+        Self { queues, tasks: Mutex::new(tasks), stopped: AtomicBool::new(false), failed }
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -89,6 +96,19 @@ impl Lines {
     /// Whether a line ended without being told to.
     pub(super) fn has_ended(&self) -> bool {
         !self.is_stopped() && self.queues.iter().any(mpsc::Sender::is_closed)
+    }
+
+    /// Whether the server takes what goes over each line. Where the last word was a failure nobody else may be trying.
+    pub(super) async fn ready(&self) -> Result<(), StoreError> {
+        for (queue, failed) in self.queues.iter().zip(&*self.failed) {
+            if !failed.load(Ordering::Relaxed) {
+                continue;
+            }
+            let (reply, answer) = oneshot::channel();
+            queue.try_send(Message::Probe(reply)).map_err(|_| StoreError::Overloaded)?;
+            answer.await.map_err(|_| StoreError::Closed)??;
+        }
+        Ok(())
     }
 
     /// What was queued before is still written.
@@ -159,6 +179,7 @@ struct Line {
     /// Claims of a batch of which nobody knows whether it was committed. Whoever published it was told that it failed, so
     /// nobody sends them: they are given back before anything else is done.
     doubtful: accept::Claims,
+    failed: Arc<[AtomicBool; LINES]>,
 }
 
 impl Line {
@@ -173,8 +194,16 @@ impl Line {
             let turn = turns.read().await;
             match next {
                 Ok(Some(first)) => {
-                    let batch = self.gather(first);
+                    let mut probes = Vec::new();
+                    let batch = self.gather(first, &mut probes);
                     self.write(batch).await;
+                    if !probes.is_empty() {
+                        let took = self.probe().await;
+                        for reply in probes {
+                            // Who asked may have gone.
+                            let _ = reply.send(took.clone());
+                        }
+                    }
                 }
                 Ok(None) => break,
                 // An error says that the server is still gone.
@@ -185,7 +214,11 @@ impl Line {
         self.hot.close().await;
     }
 
-    fn gather(&mut self, first: Message) -> Vec<Piece> {
+    fn gather(
+        &mut self,
+        first: Message,
+        probes: &mut Vec<oneshot::Sender<Result<(), StoreError>>>,
+    ) -> Vec<Piece> {
         let mut batch = Vec::new();
         let mut rows = 0;
         let mut next = Some(first);
@@ -195,6 +228,7 @@ impl Line {
                     rows += piece.rows();
                     batch.push(piece);
                 }
+                Message::Probe(reply) => probes.push(reply),
                 // What was queued before is still taken, what comes later is refused at the door.
                 Message::Stop => self.queue.close(),
             }
@@ -273,10 +307,36 @@ impl Line {
 
     async fn settle_some(&mut self, settles: &[Settle]) -> Result<Vec<bool>, StoreError> {
         let writer = self.node.writer(self.number);
-        let mut connection = self.hot.connected().await?;
+        let mut connection = self.connected().await?;
         let written = answered(settle::write(&mut connection, settles, writer)).await;
-        self.hot.used(connection, written.as_ref().err());
+        self.used(connection, written.as_ref().err());
         written
+    }
+
+    async fn probe(&mut self) -> Result<(), StoreError> {
+        let mut connection = self.connected().await?;
+        let answer = answered(async { Ok(connection.ping().await?) }).await;
+        self.used(connection, answer.as_ref().err());
+        answer
+    }
+
+    async fn connected(&mut self) -> Result<PgConnection, StoreError> {
+        let connected = self.hot.connected().await;
+        if connected.is_err() {
+            self.has_failed(true);
+        }
+        connected
+    }
+
+    fn used(&mut self, connection: PgConnection, failed: Option<&StoreError>) {
+        self.has_failed(failed.is_some_and(concerns_the_server));
+        self.hot.used(connection, failed);
+    }
+
+    fn has_failed(&self, failed: bool) {
+        if let Some(mark) = usize::try_from(self.number).ok().and_then(|number| self.failed.get(number)) {
+            mark.store(failed, Ordering::Relaxed);
+        }
     }
 
     async fn commit_all(&mut self, commits: &[Commit]) -> Vec<Result<CommitOutcome, StoreError>> {
@@ -312,17 +372,17 @@ impl Line {
 
     async fn commit_some(&mut self, commits: &[Commit]) -> Result<Vec<CommitOutcome>, StoreError> {
         let (node, writer) = (self.node.id, self.node.writer(self.number));
-        let mut connection = self.hot.connected().await?;
+        let mut connection = self.connected().await?;
         if !self.doubtful.is_empty() {
             let given_back = answered(accept::give_back(&mut connection, &self.doubtful, node)).await;
             if let Err(error) = given_back {
-                self.hot.used(connection, Some(&error));
+                self.used(connection, Some(&error));
                 return Err(error);
             }
             self.doubtful = accept::Claims::default();
         }
         if commits.is_empty() {
-            self.hot.used(connection, None);
+            self.used(connection, None);
             return Ok(Vec::new());
         }
         let written = answered(accept::write(&mut connection, commits, node, writer)).await;
@@ -331,7 +391,7 @@ impl Line {
         {
             self.doubtful.add(commits);
         }
-        self.hot.used(connection, written.as_ref().err());
+        self.used(connection, written.as_ref().err());
         written
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postrider_domain::time::Timestamp;
+use postrider_domain::time::{Clock, Timestamp};
 use sqlx::Row as _;
 use tokio::time::Instant;
 
@@ -28,8 +28,8 @@ pub struct ServerLook {
     pub local: bool,
     /// How many more it takes, this look's own not counted.
     pub connections: u64,
-    /// Its clock.
-    pub now: Timestamp,
+    /// How far its clock and this machine's are apart.
+    pub clocks_apart: Duration,
     /// Postrider's tables are there.
     pub used: bool,
     /// Its user may create them.
@@ -42,10 +42,17 @@ pub struct ServerLook {
 ///
 /// # Errors
 /// What a node's start would say: [`StoreError::Misconfigured`], [`StoreError::Unsafe`], [`StoreError::Unavailable`].
-pub async fn look_at_server(url: &str, unsafe_allowed: bool) -> Result<ServerLook, StoreError> {
+pub async fn look_at_server(
+    url: &str,
+    unsafe_allowed: bool,
+    clock: &dyn Clock,
+) -> Result<ServerLook, StoreError> {
     let hosts = Hosts::parse(url, "postrider doctor", unsafe_allowed)?;
     let mut connection = hosts.connect().await?;
+    let before = clock.now();
     let row = in_time(sqlx::query(LOOK).fetch_one(&mut connection)).await?;
+    let after = clock.now();
+    let theirs = Timestamp::from_unix_ms(row.try_get("now_ms")?);
     let mut trips = Vec::with_capacity(SAMPLES);
     for _ in 0..SAMPLES {
         let asked = Instant::now();
@@ -59,7 +66,8 @@ pub async fn look_at_server(url: &str, unsafe_allowed: bool) -> Result<ServerLoo
         encrypted: row.try_get("encrypted")?,
         local: row.try_get("local")?,
         connections: u64::try_from(row.try_get::<i64, _>("connections")?).unwrap_or(0),
-        now: Timestamp::from_unix_ms(row.try_get("now_ms")?),
+        // Between the two is as it should be.
+        clocks_apart: theirs.since(after).max(before.since(theirs)),
         used: row.try_get("used")?,
         may_create: row.try_get("may_create")?,
         round_trip: trips[SAMPLES / 2],

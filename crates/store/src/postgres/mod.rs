@@ -124,8 +124,7 @@ impl Postgres {
     }
 
     pub(crate) async fn write(&self) -> Result<WriteTx, StoreError> {
-        let turn = self.turns.clone().write_owned().await;
-        WriteTx::postgres(&self.pool, turn).await
+        WriteTx::postgres(&self.pool, self.turns.clone().write_owned()).await
     }
 
     pub(crate) fn commit_enqueue(
@@ -165,12 +164,16 @@ impl Postgres {
                 "this node has not been heard by the server for a while".into(),
             ));
         }
+        self.lines.ready().await?;
         let answer = sqlx::query("SELECT pg_is_in_recovery() AS standby").fetch_one(&self.pool);
         match tokio::time::timeout(ACQUIRE_TIMEOUT, answer).await {
-            Ok(row) => match sqlx::Row::try_get(&row?, "standby")? {
+            Ok(Ok(row)) => match sqlx::Row::try_get(&row, "standby")? {
                 false => Ok(()),
                 true => Err(StoreError::Unavailable("the server is a standby and takes no writes".into())),
             },
+            // Reads have all connections; what writes has its own.
+            Ok(Err(sqlx::Error::PoolTimedOut)) if self.node.was_just_heard() => Ok(()),
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(StoreError::Unavailable("the server does not answer".into())),
         }
     }

@@ -34,6 +34,8 @@ const JOIN: &str = "INSERT INTO node (id, slot, name, version, started, alive_un
     $2, $3, clock_timestamp(), clock_timestamp() + $4 * interval '1 millisecond'
   RETURNING slot";
 const LOCK_NODES: &str = "LOCK TABLE node IN SHARE ROW EXCLUSIVE MODE";
+/// Everybody's beat waits behind the lock, also when the one who has it stands still.
+const NOT_FOR_LONG: &str = "SET LOCAL idle_in_transaction_session_timeout = '1s'";
 const BEAT: &str =
     "UPDATE node SET alive_until = clock_timestamp() + $2 * interval '1 millisecond' WHERE id = $1";
 /// Taken when it is free, kept when it is ours.
@@ -115,6 +117,7 @@ impl Node {
 
     async fn enter(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let mut tx = sqlx::Connection::begin(connection).await?;
+        sqlx::query(NOT_FOR_LONG).execute(&mut *tx).await?;
         sqlx::query(LOCK_NODES).execute(&mut *tx).await?;
         let row = sqlx::query(JOIN)
             .bind(self.id)
@@ -141,6 +144,12 @@ impl Node {
     pub(super) fn may_take_over(&self) -> bool {
         self.leads.load(Ordering::Relaxed)
             && self.beats.lock().expect(POISON).is_steady(Instant::now(), self.lease)
+    }
+
+    /// Whether its last beat was heard, and is not long ago.
+    pub(super) fn was_just_heard(&self) -> bool {
+        let beats = self.beats.lock().expect(POISON);
+        beats.first.is_some() && beats.last.is_some_and(|last| last.elapsed() < self.lease / 2)
     }
 
     /// Remembers who is dead. True: this node has not taken over from one of them yet.
@@ -204,7 +213,7 @@ impl Beats {
 }
 
 impl Postgres {
-    /// Says that this node is alive, and asks for the lead. `leads_too`: false for one that wants no work.
+    /// Says that this node is alive, and asks for the lead.
     pub(crate) async fn node_beat(&self) -> Result<Beat, StoreError> {
         // Over a connection of its own: reads that fill the pool must not make this node seem dead.
         let mut hot = self.beats.lock().await;
@@ -389,10 +398,10 @@ impl Listener {
             .max_connections(1)
             .acquire_timeout(super::connect::CONNECT_TIMEOUT)
             .connect_lazy_with(self.hosts.current());
-        let mut listener = PgListener::connect_with(&pool).await?;
+        let mut listener = in_time(PgListener::connect_with(&pool)).await?;
         listener.ignore_pool_close_event(true);
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
+        in_time(listener.listen(CHANNEL)).await?;
         Ok(listener)
     }
 }

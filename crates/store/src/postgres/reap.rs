@@ -18,10 +18,12 @@ use crate::{AfterCrashRule, StoreError};
 
 const ROWS_MAX: i64 = limits::RETENTION_BATCH_ROWS as i64;
 
-/// A node's claims that ran out. Index: `delivery_sending`.
+/// A node's claims that ran out; of another node only while that is not alive, by the database's clock. `$6`: this node.
+/// Index: `delivery_sending`.
 const RUN_OUT: &str =
     "SELECT tenant_id, id, event_id, webhook_id, kind, fence, attempts, step, resend, claimed_ms
   FROM delivery_open WHERE state = 1 AND node_id = $1 AND lease_ms < $2 AND (tenant_id, id) > ($3, $4)
+    AND ($1 = $6 OR NOT EXISTS (SELECT 1 FROM node WHERE id = $1 AND alive_until > clock_timestamp()))
   ORDER BY tenant_id, id LIMIT $5 FOR UPDATE SKIP LOCKED";
 /// Who holds claims and is not alive, by the database's clock, known by a row or not. Index: `delivery_sending`, from one
 /// holder to the next.
@@ -73,6 +75,7 @@ impl Postgres {
                 .bind(after.0)
                 .bind(after.1)
                 .bind(ROWS_MAX)
+                .bind(self.node.id)
                 .fetch_all(&mut *tx);
             let rows = in_time(rows).await?;
             let mut settles = Vec::with_capacity(rows.len());

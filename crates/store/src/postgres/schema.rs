@@ -3,12 +3,19 @@
 //! A node of the version before may meet a schema that is one step newer, during an upgrade or after a downgrade: each
 //! migration says with which programs the schema still works after it (expand first, contract a version later).
 
+use std::time::Duration;
+
 use postrider_domain::time::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 
 use crate::StoreError;
 use crate::migrate::{Migration, POSTGRES};
 
+/// A table may be in use by the other nodes of an upgrade. Who comes later waits behind who waits for it: often and briefly is
+/// better than once and long.
+const LOCK_TIMEOUT: &str = "SET LOCAL lock_timeout = '2s'";
+const TRIES: u32 = 60;
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// Held while migrating: nodes that start together do it one after the other.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(7305810218427)";
 const CREATE: &str = "CREATE TABLE IF NOT EXISTS migration (
@@ -19,7 +26,17 @@ const RECORD: &str =
     "INSERT INTO migration (number, name, sha256, applied_ms, works_with) VALUES ($1, $2, $3, $4, $5)";
 
 pub(super) async fn migrate(connection: &mut PgConnection, now: Timestamp) -> Result<(), StoreError> {
-    apply(connection, POSTGRES, now).await
+    let mut tries = 1;
+    loop {
+        match apply(connection, POSTGRES, now).await {
+            Err(StoreError::Contended(why)) if tries < TRIES => {
+                tracing::warn!(tries, why, "store.migration_waits");
+                tries += 1;
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+            done => return done,
+        }
+    }
 }
 
 async fn apply(
@@ -30,6 +47,7 @@ async fn apply(
     let mut tx = connection.begin().await?;
     // Long work on a large table is not cut short, and waits for nobody but other migrations.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query(LOCK_TIMEOUT).execute(&mut *tx).await?;
     sqlx::query(LOCK).execute(&mut *tx).await?;
     sqlx::query(CREATE).execute(&mut *tx).await?;
     let newest = migrations.len() as i64;

@@ -1,0 +1,1 @@
+-- Nothing here: a migration has the same number on both databases.
