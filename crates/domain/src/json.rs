@@ -305,7 +305,9 @@ pub(crate) fn plain_len(bytes: &[u8]) -> usize {
 
 /// Whether a key with its quotes, as [`members`] gives it, is `key`.
 pub fn key_is(quoted: &[u8], key: &str) -> bool {
-    let inner = &quoted[1..quoted.len() - 1];
+    let Some(inner) = quoted.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) else {
+        return false;
+    };
     if !inner.contains(&b'\\') {
         return inner == key.as_bytes();
     }
@@ -408,6 +410,14 @@ mod tests {
             "\"\\",
         ] {
             assert!(matches!(compact(raw, 8), Err(JsonError::Malformed { .. })), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_without_quotes_is_none() {
+        for json in [&b"{\0,"[..], b"{x:1}", b"{\":1}", b"{1:2}"] {
+            assert_eq!(find(json, &["a".to_owned()]), None);
+            members(json).for_each(|(key, _)| assert!(!key_is(key, "")));
         }
     }
 
