@@ -70,7 +70,9 @@ const TABLES: [ByDay; 3] = [
     ByDay {
         name: "delivery_settled",
         id: "id",
-        keys: "SELECT tenant_id, id FROM event_rest WHERE id < '$until'",
+        keys: "SELECT tenant_id, id FROM event_rest WHERE id >= '$from' AND id < '$until'
+          UNION SELECT e.tenant_id, e.id FROM event_rest e WHERE e.id < '$from' AND EXISTS (
+            SELECT 1 FROM $day d WHERE d.tenant_id = e.tenant_id AND d.event_id = e.id AND d.kind = 2)",
         rows: "SELECT row.* FROM pg_temp.needed k CROSS JOIN LATERAL (
             SELECT * FROM $day d
               WHERE d.tenant_id = k.tenant_id AND d.id BETWEEN k.first AND k.last AND d.event_id = k.id AND d.kind <> 2
@@ -441,6 +443,19 @@ mod tests {
         assert_eq!(drop_table(&mut connection, 2, tried_again).await, 1);
         assert_eq!(count(&mut connection, "attempt WHERE number = 2").await, 1);
         assert_eq!(count(&mut connection, "attempt").await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_replay_stays_while_the_older_event_that_it_sent_does() {
+        let (mut connection, _database) = with_day(OLD).await;
+        let (kept, replay, other) = (id(OLD - 3, 1), id(OLD, 1), id(OLD, 2));
+        // No partition takes the older event: it stands where kept ones do.
+        let rows = [event(kept), settled(replay, kept), settled(other, id(OLD - 3, 2))];
+        run(&mut connection, rows.concat()).await;
+        run(&mut connection, "UPDATE delivery_settled SET kind = 2".to_owned()).await;
+        assert_eq!(drop_table(&mut connection, 1, String::new()).await, 1);
+        assert_eq!(count(&mut connection, &format!("delivery_settled WHERE id = '{replay}'")).await, 1);
+        assert_eq!(count(&mut connection, "delivery_settled").await, 1);
     }
 
     #[tokio::test]
