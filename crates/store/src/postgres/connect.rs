@@ -271,11 +271,13 @@ pub(crate) async fn in_time<T, E: From<sqlx::Error>>(
 }
 
 /// Whether a connection that comes back may be lent again: what was asked over it and given up may still be under way, or
-/// have begun a transaction that the driver does not know of. Without one the statement does nothing.
+/// have begun a transaction that the driver does not know of. A ROLLBACK for all would fill the server's log with warnings.
 pub(super) async fn returns(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let ended = sqlx::raw_sql("ROLLBACK").execute(connection);
-    tokio::time::timeout(RETURN_TIMEOUT, ended).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-    Ok(true)
+    // In a simple query without a transaction both are the moment at which it came in.
+    const IDLE_NOW: &str = "SELECT now() = statement_timestamp() AS idle";
+    let asked = sqlx::raw_sql(IDLE_NOW).fetch_one(connection);
+    let row = tokio::time::timeout(RETURN_TIMEOUT, asked).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    row.try_get("idle")
 }
 
 /// What the server says to a hot statement, or that it says nothing.
@@ -318,5 +320,22 @@ mod tests {
     fn a_url_that_cannot_be_read_is_refused_without_its_password() {
         let error = Hosts::parse("postgres://u:hunter2@host:notaport/db", "t", false).err().expect("refused");
         assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_a_transaction_is_not_lent_again() {
+        let database = postrider_testkit::postgres::Postgres::shared_database("returns");
+        let mut connection = PgConnection::connect(&database.url).await.expect("it takes connections");
+        for _ in 0..3 {
+            assert!(returns(&mut connection).await.expect("it answers"));
+        }
+        // As when the answer to the driver's own BEGIN was given up.
+        sqlx::raw_sql("BEGIN").execute(&mut connection).await.expect("it answers");
+        assert!(!returns(&mut connection).await.expect("it answers"));
+        sqlx::raw_sql("SELECT 1 / 0").execute(&mut connection).await.expect_err("it fails");
+        assert!(returns(&mut connection).await.is_err(), "the transaction has failed");
+        sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.expect("it answers");
+        sqlx::query("SELECT 1").execute(&mut connection).await.expect("it answers");
+        assert!(returns(&mut connection).await.expect("it answers"));
     }
 }
