@@ -115,3 +115,25 @@ pub const RETENTION_BATCH_ROWS: usize = 500;
 pub const RECOVER_BATCH_ROWS: usize = 500;
 /// How long SIGTERM waits for attempts in flight before their deliveries are handed back.
 pub const STOP_GRACE: Duration = Duration::from_secs(65);
+
+/// A record's content; an event that carries it whole has room for as much.
+pub const RECORD_BYTES_MAX: usize = EVENT_DATA_BYTES_MAX - 16 * 1024;
+pub const RECORD_ID_BYTES_MAX: usize = 200;
+/// Records that are changed in one transaction: of an import, and of a batch.
+pub const RECORDS_BATCH_MAX: usize = 500;
+/// Bytes of an import's lines that are judged and written together; and of what is stored of the same records, which is read
+/// for that. Numbers and small strings take many times as much when they are parsed.
+pub const RECORDS_BATCH_BYTES: usize = 1024 * 1024;
+pub const RECORDS_READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// A line of an import: a record with its id, before whitespace is taken out.
+pub const IMPORT_LINE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
+/// How often a write is judged anew because another process changed the record meanwhile.
+pub const RECORD_TRIES: usize = 20;
+/// Scans that run beside each other on a node.
+pub const SCANS_AT_ONCE: usize = 2;
+/// Scans, and what rules could not decide, are kept for so long.
+pub const SCANS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Of an import's report, what is kept beside; beyond it lines are only counted.
+pub const IMPORT_REPORT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// A scan that another node has begun is gone on with after so long: by then it has ended, or its node has.
+pub const SCAN_TAKEN_OVER: Duration = Duration::from_secs(600);

@@ -26,6 +26,10 @@ pub enum Code {
     UnknownEventType,
     EventTypeNotExposed,
     SchemaViolation,
+    UnknownRecordKind,
+    UnknownTenant,
+    ProfileRequired,
+    PreconditionFailed,
     NotRenderable,
     EventLoop,
     PatternMatchesNothing,
@@ -55,7 +59,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 47] = [
+    pub const ALL: [Self; 51] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnknownField,
@@ -77,6 +81,10 @@ impl Code {
         Self::UnknownEventType,
         Self::EventTypeNotExposed,
         Self::SchemaViolation,
+        Self::UnknownRecordKind,
+        Self::UnknownTenant,
+        Self::ProfileRequired,
+        Self::PreconditionFailed,
         Self::NotRenderable,
         Self::EventLoop,
         Self::PatternMatchesNothing,
@@ -129,6 +137,10 @@ impl Code {
             Self::UnknownEventType => ("unknown_event_type", 422),
             Self::EventTypeNotExposed => ("event_type_not_exposed", 422),
             Self::SchemaViolation => ("schema_violation", 422),
+            Self::UnknownRecordKind => ("unknown_record_kind", 404),
+            Self::UnknownTenant => ("unknown_tenant", 422),
+            Self::ProfileRequired => ("profile_required", 422),
+            Self::PreconditionFailed => ("precondition_failed", 412),
             Self::NotRenderable => ("not_renderable", 422),
             Self::EventLoop => ("loop", 422),
             Self::PatternMatchesNothing => ("pattern_matches_nothing", 422),

@@ -5,6 +5,7 @@
 
 mod builtin;
 mod catalogue;
+mod derive;
 mod envelope;
 mod parse;
 mod policy;
@@ -30,6 +31,7 @@ use crate::ecmascript;
 use crate::id::{DeliveryId, DeliveryUuid};
 use crate::problem::{Code, Problem, Warning};
 use crate::random::Random;
+use crate::rules::{Generator, RecordKind, Rule};
 use crate::time::Timestamp;
 
 /// A compiled profile. Immutable; held in an `Arc`.
@@ -47,6 +49,9 @@ pub struct Profile {
     pub signature: SignaturePolicy,
     pub delivery: DeliveryPolicy,
     pub catalogue: EventCatalogue,
+    pub records: Vec<RecordKind>,
+    pub rules: Vec<Rule>,
+    pub generators: Vec<Generator>,
     /// Whether any event type's data is cut to a list of fields.
     shapes_data: bool,
     envelope: envelope::Envelope,

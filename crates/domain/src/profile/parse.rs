@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::catalogue::{EventCatalogue, EventType, Schema, operational_types};
+use super::derive;
 use super::envelope::{Envelope, Field, Member, Node, shape};
 use super::signer::{SignatureTemplate, Signer};
 use super::source::{Errors, Item, Kind, Table, document};
@@ -67,6 +68,10 @@ fn profile(source: &str, mut root: Table<'_>, errors: &mut Errors<'_>) -> Option
             types.push(event_type);
         }
     }
+    let catalogue = EventCatalogue { open, types, schema_mode, operational: operational_types() };
+    let records = derive::records(&mut root, errors);
+    let rules = derive::rules(&mut root, &records, &catalogue, errors);
+    let generators = derive::generators(&mut root, &records, &rules, &catalogue, errors);
     root.finish(errors);
 
     let envelope = envelope.map(Envelope);
@@ -85,8 +90,11 @@ fn profile(source: &str, mut root: Table<'_>, errors: &mut Errors<'_>) -> Option
         body,
         signature,
         delivery,
-        shapes_data: types.iter().any(|known| !known.fields.is_empty()),
-        catalogue: EventCatalogue { open, types, schema_mode, operational: operational_types() },
+        shapes_data: catalogue.types.iter().any(|known| !known.fields.is_empty()),
+        catalogue,
+        records,
+        rules,
+        generators,
         envelope: envelope?,
         headers,
         signer,
@@ -366,7 +374,12 @@ fn retries(item: &Item<'_>, errors: &mut Errors<'_>) -> Vec<Duration> {
 }
 
 /// A duration of more than nothing and at most `max`.
-fn bounded(item: &Item<'_>, text: &str, max: Duration, errors: &mut Errors<'_>) -> Option<Duration> {
+pub(super) fn bounded(
+    item: &Item<'_>,
+    text: &str,
+    max: Duration,
+    errors: &mut Errors<'_>,
+) -> Option<Duration> {
     let duration = duration(text).filter(|duration| !duration.is_zero() && *duration <= max);
     if duration.is_none() {
         errors.add(

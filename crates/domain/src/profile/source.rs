@@ -24,6 +24,16 @@ impl<'s> Errors<'s> {
         self.list.push(ProfileError { line, message: message.into() });
     }
 
+    /// `inside`: a byte of `text`, which is the value of the key at `at`. Where the text stands in the source as it is, the
+    /// message says its line and column; where it is written with escapes, those of the key.
+    pub(super) fn add_inside(&mut self, at: usize, text: &str, inside: usize, message: &str) {
+        let found =
+            self.source.get(at..).and_then(|rest| rest.find(text)).map_or(at, |start| at + start + inside);
+        let line_start = self.source[..found].rfind('\n').map_or(0, |newline| newline + 1);
+        let column = 1 + self.source[line_start..found].chars().count();
+        self.add(Some(found), format!("column {column}: {message}"));
+    }
+
     pub(super) fn into_list(mut self) -> Vec<ProfileError> {
         self.list.sort_by_key(|error| error.line);
         self.list
@@ -173,18 +183,20 @@ impl<'s> Item<'s> {
         Some(strings)
     }
 
+    /// One of a list of words, for those who also take something else.
+    pub(super) fn maybe_choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let DeValue::String(text) = &self.value else { return None };
+        choices.iter().find(|(name, _)| *name == text.as_ref()).map(|(_, value)| *value)
+    }
+
     /// One of a closed list of words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)], errors: &mut Errors<'_>) -> Option<T> {
-        let word = match &self.value {
-            DeValue::String(text) => text.as_ref(),
-            _ => "",
-        };
-        let found = choices.iter().find(|(name, _)| *name == word);
+        let found = self.maybe_choice(choices);
         if found.is_none() {
             let names: Vec<String> = choices.iter().map(|(name, _)| format!("\"{name}\"")).collect();
             errors.add(Some(self.at), format!("`{}` must be {}", self.key, names.join(" or ")));
         }
-        found.map(|(_, value)| *value)
+        found
     }
 
     /// JSON, written as text or as TOML. Text is kept as it is, whitespace apart.
