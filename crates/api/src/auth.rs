@@ -16,6 +16,8 @@ use postrider_engine::outbound::catalogue::{ApiKey, Catalogue, Tenant};
 
 /// Names the tenant for keys that are bound to none.
 pub(crate) const TENANT_HEADER: &str = "postrider-tenant";
+/// Names the profile of records that name their tenant, where several profiles have the kind.
+pub(crate) const PROFILE_HEADER: &str = "postrider-profile";
 pub(crate) const KEY_HEADER: &str = "x-api-key";
 
 /// Who may call an endpoint, and which tenant it works on.
@@ -36,6 +38,10 @@ pub(crate) enum Scope {
     Tenant,
     /// As `Tenant`, or the whole installation for a key that is bound to none and names none.
     TenantIfNamed,
+    /// As `TenantIfNamed`: records of some kinds name their tenant themselves.
+    Records,
+    /// As `Records`, of one that a condition may be asked of: `If-Match`, `If-None-Match`.
+    RecordIf,
     /// The one in the path.
     TenantInPath,
 }
@@ -120,7 +126,7 @@ pub(crate) fn find_tenant(
             let tenant = tenant.filter(|tenant| own.is_none_or(|own| own == tenant.id));
             Ok(Some(tenant.ok_or_else(|| Problem::not_found("tenant"))?))
         }
-        (None, None) if scope == Scope::TenantIfNamed => Ok(None),
+        (None, None) if matches!(scope, Scope::TenantIfNamed | Scope::Records | Scope::RecordIf) => Ok(None),
         (None, None) => Err(Problem::new(
             Code::TenantRequired,
             "This key is not bound to a tenant. Name one in the header `Postrider-Tenant`.",

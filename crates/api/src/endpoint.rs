@@ -4,7 +4,7 @@
 //! checks and the OpenAPI document are all made from these tables, so none of them can know a route that another does not.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::RequestExt;
 use axum::body::Body;
@@ -12,12 +12,13 @@ use axum::extract::RawPathParams;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 
 use postrider_domain::id::TenantId;
 use postrider_domain::limits::BODY_BYTES_MAX;
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::control::{Actor, Created, Idem, Repeatable};
+use postrider_engine::derive::place::Place;
 use postrider_engine::outbound::catalogue::{ApiKey, Tenant};
 
 use crate::App;
@@ -51,6 +52,16 @@ pub(crate) struct Endpoint {
 pub(crate) enum Takes {
     Nothing,
     Json(JsonBody),
+    /// A JSON object whose members the tenant's profile knows.
+    Object {
+        example: &'static str,
+        media_types: &'static [&'static str],
+        bytes_max: usize,
+    },
+    /// JSON objects of any number, one on each line, read as they come: `Call::lines`.
+    Lines {
+        example: &'static str,
+    },
 }
 
 pub(crate) struct JsonBody {
@@ -102,7 +113,7 @@ pub(crate) enum Gives {
     /// `{data: […], nextCursor}`.
     List(&'static Shape),
     Nothing,
-    /// Something that is not JSON, of this media type.
+    /// Something that is not one JSON document, of this media type.
     Other(&'static str),
 }
 
@@ -115,6 +126,9 @@ pub(crate) struct Call {
     path: Vec<(String, String)>,
     pub(crate) query: Query,
     pub(crate) body: Bytes,
+    /// The body of an endpoint that takes lines. Never locked: bodies cannot be looked at by two at once, calls can.
+    pub(crate) lines: Option<Mutex<Body>>,
+    pub(crate) headers: HeaderMap,
     pub(crate) idem: Option<Idem>,
 }
 
@@ -159,8 +173,19 @@ impl Endpoint {
             key = Some(found);
         }
         let query = Query::from_uri(&parts.uri, self.query)?;
+        let mut lines = None;
         let (body, idem) = match &self.takes {
             Takes::Nothing => (Bytes::new(), None),
+            Takes::Object { media_types, bytes_max, .. } => {
+                let body = json::read_body(&parts.headers, body, *bytes_max).await?;
+                json::check_media_type(&parts.headers, media_types)?;
+                (body, None)
+            }
+            Takes::Lines { .. } => {
+                json::check_media_type(&parts.headers, json::LINES)?;
+                lines = Some(Mutex::new(body));
+                (Bytes::new(), None)
+            }
             Takes::Json(JsonBody { bytes_max, presence, repeats, .. }) => {
                 let body = json::read_body(&parts.headers, body, *bytes_max).await?;
                 if !body.is_empty() {
@@ -187,7 +212,7 @@ impl Endpoint {
                 (body, idem)
             }
         };
-        Ok(Call { app, endpoint: self, key, tenant, path, query, body, idem })
+        Ok(Call { app, endpoint: self, key, tenant, path, query, body, lines, headers: parts.headers, idem })
     }
 
     /// The values in the path, in order. Most paths have none, and then nothing is decoded.
@@ -206,7 +231,9 @@ impl Call {
     pub(crate) fn fields(&self) -> Result<Fields, Problem> {
         match &self.endpoint.takes {
             Takes::Json(body) if !self.body.is_empty() => Fields::parse(body.shape, &self.body),
-            Takes::Json(_) | Takes::Nothing => Ok(Fields::empty()),
+            Takes::Json(_) | Takes::Nothing | Takes::Object { .. } | Takes::Lines { .. } => {
+                Ok(Fields::empty())
+            }
         }
     }
 
@@ -218,6 +245,17 @@ impl Call {
     /// What cursors of this request are bound to.
     pub(crate) fn tenant_bytes(&self) -> [u8; 16] {
         self.tenant.as_ref().map_or([0; 16], |tenant| *tenant.id.as_bytes())
+    }
+
+    /// Where records of the path's kind are kept.
+    pub(crate) fn records(&self) -> Result<Place, Problem> {
+        let profile = self.headers.get(auth::PROFILE_HEADER).map(|value| {
+            let invalid = || Problem::at(Code::InvalidField, "Postrider-Profile", "This names no profile.");
+            value.to_str().map_err(|_| invalid())
+        });
+        let bound = self.key().tenant.is_some();
+        let catalogue = self.app.engine.catalogue();
+        Place::find(catalogue, self.path("kind"), self.tenant.as_ref(), bound, profile.transpose()?)
     }
 
     /// The tenant whose rows the caller may see: none for all.

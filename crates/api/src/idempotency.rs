@@ -11,6 +11,8 @@ use postrider_domain::problem::{Code, Problem};
 use postrider_engine::control::Idem;
 use postrider_store::Store;
 
+use crate::auth::PROFILE_HEADER;
+
 pub(crate) const HEADER: &str = "idempotency-key";
 
 /// The idempotency key of a request, if it has one. A key belongs to a tenant (or the installation) and an endpoint:
@@ -37,6 +39,10 @@ pub(crate) fn read(
     let mut hash = Sha256::new();
     for part in [tenant.as_slice(), method.as_str().as_bytes(), b" ", path.as_bytes()] {
         hash.update(part);
+    }
+    if let Some(profile) = headers.get(PROFILE_HEADER) {
+        hash.update([0]);
+        hash.update(profile.as_bytes());
     }
     let scope: [u8; 16] = hash.finalize()[..16].try_into().expect("because the slice has that length");
     Ok(Some(Idem { scope, key: key.to_owned(), fingerprint: store.fingerprint(&[&scope, body]) }))

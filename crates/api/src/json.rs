@@ -41,14 +41,24 @@ fn too_large(bytes_max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge, format!("The body may have at most {bytes_max} bytes."))
 }
 
+/// What NDJSON calls itself.
+pub(crate) const LINES: &[&str] = &["application/x-ndjson", "application/ndjson", "application/jsonl"];
+
 /// A body that is there must say that it is JSON: a browser's form cannot, so no other site can post one for a user.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    check_media_type(headers, &["application/json"])
+}
+
+pub(crate) fn check_media_type(headers: &HeaderMap, known: &[&str]) -> Result<(), Problem> {
     let given = headers.get(CONTENT_TYPE).map_or("", |value| value.to_str().unwrap_or(""));
     let essence = given.split(';').next().unwrap_or("").trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    if known.iter().any(|known| essence.eq_ignore_ascii_case(known)) {
         return Ok(());
     }
-    Err(Problem::new(Code::UnsupportedMediaType, "Send JSON, with `Content-Type: application/json`."))
+    let form = if known == LINES { "one JSON object on each line" } else { "JSON" };
+    let names: Vec<String> = known.iter().map(|known| format!("`Content-Type: {known}`")).collect();
+    let detail = format!("Send {form}, with {}.", names.join(" or "));
+    Err(Problem::new(Code::UnsupportedMediaType, detail))
 }
 
 /// JSON that is not JSON, with the place where reading stopped.

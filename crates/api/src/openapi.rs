@@ -95,6 +95,24 @@ fn operation(endpoint: &Endpoint) -> Value {
             }},
         });
     }
+    match &endpoint.takes {
+        Takes::Object { example, media_types, .. } => {
+            let example: Value = serde_json::from_str(example).unwrap_or_default();
+            let content: Map<String, Value> = media_types
+                .iter()
+                .map(|media_type| {
+                    let schema = json!({"type": "object"});
+                    ((*media_type).to_owned(), json!({"schema": schema, "example": example}))
+                })
+                .collect();
+            operation["requestBody"] = json!({"required": true, "content": content});
+        }
+        Takes::Lines { example } => {
+            let content = json!({crate::json::LINES[0]: {"schema": {"type": "string"}, "example": example}});
+            operation["requestBody"] = json!({"required": true, "content": content});
+        }
+        Takes::Nothing | Takes::Json(_) => {}
+    }
     operation["security"] = match endpoint.access {
         Access::Everybody => json!([]),
         Access::Roles(..) => json!([{"bearer": []}, {"apiKey": []}]),
@@ -127,13 +145,26 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
                 .push(json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
         }
     }
-    if let Access::Roles(_, Scope::Tenant | Scope::TenantIfNamed) = endpoint.access {
+    if let Access::Roles(_, Scope::Tenant | Scope::TenantIfNamed | Scope::Records | Scope::RecordIf) =
+        endpoint.access
+    {
         parameters.push(json!({
             "name": "Postrider-Tenant",
             "in": "header",
             "description": "The tenant's id, for keys that are not bound to one.",
             "schema": {"type": "string"},
         }));
+    }
+    let header = |name: &str, description: &str| json!({"name": name, "in": "header", "description": description, "schema": {"type": "string"}});
+    if let Access::Roles(_, Scope::Records | Scope::RecordIf) = endpoint.access {
+        let what =
+            "For records that name their tenant, where several profiles have the kind: which is meant.";
+        parameters.push(header("Postrider-Profile", what));
+    }
+    if let Access::Roles(_, Scope::RecordIf) = endpoint.access {
+        let what = "Only over this version: the `ETag` of what was read, or `*` for any.";
+        parameters.push(header("If-Match", what));
+        parameters.push(header("If-None-Match", "`*`: only where there is no such record yet."));
     }
     if let Takes::Json(body) = &endpoint.takes
         && body.repeats == Repeats::ByKey

@@ -13,15 +13,15 @@ use postrider_domain::problem::{Code, Problem};
 use crate::query::Query;
 
 const CHECK_BYTES: usize = 4;
-const CURSOR_BYTES: usize = 16 + CHECK_BYTES;
+const ID_BYTES: usize = 16;
 
 /// Where a page begins and how long it may be.
 #[derive(Debug)]
 pub(crate) struct Page {
     /// The list and its filters, in one hash.
     list: [u8; CHECK_BYTES],
-    /// The last row of the page before.
-    pub(crate) after: Option<[u8; 16]>,
+    /// The last row of the page before: its id, or, where rows are known by text, that.
+    after: Option<Vec<u8>>,
     pub(crate) limit: usize,
 }
 
@@ -59,6 +59,19 @@ impl Page {
         Ok(Self { list, after, limit })
     }
 
+    /// The last row of the page before, by its id.
+    pub(crate) fn after(&self) -> Result<Option<[u8; ID_BYTES]>, Problem> {
+        let id = self.after.as_ref().map(|after| <[u8; ID_BYTES]>::try_from(after.as_slice()));
+        id.transpose().map_err(|_| not_of_this_list())
+    }
+
+    /// The last row of the page before, of a list that is in the order of texts.
+    pub(crate) fn after_text(&self) -> Result<Option<&str>, Problem> {
+        let Some(after) = &self.after else { return Ok(None) };
+        let text = std::str::from_utf8(after).ok().filter(|text| !text.contains(char::is_control));
+        text.map(Some).ok_or_else(not_of_this_list)
+    }
+
     /// How many rows to read: one more than is shown, which tells whether there is a next page.
     pub(crate) const fn rows(&self) -> usize {
         self.limit + 1
@@ -67,13 +80,23 @@ impl Page {
     /// `rows` as they came for [`Page::rows`]; `id` of a row is what the next page begins after.
     pub(crate) fn answer<R, T: Serialize>(
         &self,
+        rows: Vec<R>,
+        id: impl Fn(&R) -> [u8; ID_BYTES],
+        show: impl FnMut(R) -> T,
+    ) -> Response {
+        self.answer_by(rows, |row| id(row).to_vec(), show)
+    }
+
+    /// As [`Self::answer`], where `place` is what the next page begins after.
+    pub(crate) fn answer_by<R, T: Serialize>(
+        &self,
         mut rows: Vec<R>,
-        id: impl Fn(&R) -> [u8; 16],
+        place: impl Fn(&R) -> Vec<u8>,
         show: impl FnMut(R) -> T,
     ) -> Response {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
-        let next_cursor = rows.last().filter(|_| more).map(|row| self.cursor(id(row)));
+        let next_cursor = rows.last().filter(|_| more).map(|row| self.cursor(&place(row)));
         let list = List { data: rows.into_iter().map(show).collect(), next_cursor };
         axum::Json(list).into_response()
     }
@@ -84,31 +107,32 @@ impl Page {
         rows: &'r [R],
         mut show: impl FnMut(&'r R) -> T,
     ) -> Response {
-        let start = self.after.map_or(0, |after| u128::from_be_bytes(after).saturating_add(1));
+        let after = self.after().ok().flatten();
+        let start = after.map_or(0, |after| u128::from_be_bytes(after).saturating_add(1));
         let start = usize::try_from(start).unwrap_or(usize::MAX).min(rows.len());
         let rows: Vec<(usize, &R)> = rows.iter().enumerate().skip(start).take(self.rows()).collect();
         self.answer(rows, |(place, _)| (*place as u128).to_be_bytes(), |(_, row)| show(row))
     }
 
-    fn cursor(&self, id: [u8; 16]) -> String {
-        let mut bytes = [0; CURSOR_BYTES];
-        bytes[..16].copy_from_slice(&id);
-        bytes[16..].copy_from_slice(&self.list);
-        hex::encode(bytes)
+    fn cursor(&self, place: &[u8]) -> String {
+        hex::encode([place, &self.list].concat())
     }
 }
 
-fn read_cursor(text: &str, list: [u8; CHECK_BYTES]) -> Result<[u8; 16], Problem> {
-    let mut bytes = [0; CURSOR_BYTES];
-    let read = hex::decode_to_slice(text, &mut bytes);
-    if read.is_err() || bytes[16..] != list {
-        return Err(Problem::at(
-            Code::CursorInvalid,
-            "cursor",
-            "This cursor is not one of this list. Use `nextCursor` of the page before, with the same filters.",
-        ));
+fn read_cursor(text: &str, list: [u8; CHECK_BYTES]) -> Result<Vec<u8>, Problem> {
+    let bytes = hex::decode(text).unwrap_or_default();
+    match bytes.split_last_chunk::<CHECK_BYTES>() {
+        Some((place, check)) if *check == list && !place.is_empty() => Ok(place.to_vec()),
+        _ => Err(not_of_this_list()),
     }
-    Ok(bytes[..16].try_into().expect("because the slice has that length"))
+}
+
+fn not_of_this_list() -> Problem {
+    Problem::at(
+        Code::CursorInvalid,
+        "cursor",
+        "This cursor is not one of this list. Use `nextCursor` of the page before, with the same filters.",
+    )
 }
 
 #[cfg(test)]
@@ -121,10 +145,10 @@ mod tests {
             Page::from_query(list, tenant, &Query::parse(Some(text)).expect("the test's query is a query"))
         };
         let page = open("events", b"a", "type=x&limit=2").expect("a first page needs no cursor");
-        assert_eq!((page.limit, page.rows(), page.after), (2, 3, None));
-        let cursor = page.cursor([7; 16]);
+        assert_eq!((page.limit, page.rows(), page.after.is_none()), (2, 3, true));
+        let cursor = page.cursor(&[7; 16]);
         let next = open("events", b"a", &format!("type=x&cursor={cursor}")).expect("the same list goes on");
-        assert_eq!(next.after, Some([7; 16]));
+        assert_eq!(next.after(), Ok(Some([7; 16])));
         for (list, tenant, text) in [
             ("events", b"a", format!("type=y&cursor={cursor}")),
             ("events", b"a", format!("cursor={cursor}")),
@@ -133,7 +157,8 @@ mod tests {
             ("events", b"a", "type=x&cursor=zz".to_owned()),
             ("events", b"a", format!("type=x&cursor={}", &cursor[2..])),
         ] {
-            let refused = open(list, tenant, &text).expect_err("another list's cursor is refused");
+            let refused = open(list, tenant, &text).and_then(|page| page.after());
+            let refused = refused.expect_err("another list's cursor is refused");
             assert_eq!(refused.code, Code::CursorInvalid, "{list} {text}");
         }
     }

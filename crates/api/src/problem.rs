@@ -59,6 +59,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// What is told of it.
+    pub(crate) fn problem(self) -> Problem {
+        self.problem
+    }
+
     pub(crate) fn method_not_allowed(method: &http::Method, allowed: &str) -> Self {
         Self {
             problem: Problem::new(

@@ -1,13 +1,14 @@
 //! The engine: the way of an event, the configuration it follows, and the clock's work.
 //!
 //! [`Engine`] is what the API, the pages and the binary hold. Folders are flows, files are stations, in reading order:
-//! `accept` is the only door to disk; `outbound` takes an event to its receivers; `control` writes the configuration;
-//! `clock` does what time asks for; `nodes` lives with other processes on the same database.
+//! `accept` is the only door to disk; `outbound` takes an event to its receivers; `derive` makes events of records and of
+//! time; `control` writes the configuration; `clock` does what time asks for; `nodes` lives with other processes on the same database.
 
 pub mod accept;
 mod budgets;
 pub mod clock;
 pub mod control;
+pub mod derive;
 mod error;
 pub mod metrics;
 mod nodes;
@@ -29,6 +30,8 @@ use tokio::sync::mpsc;
 
 pub use budgets::egress_budgets;
 use control::{Control, Installation};
+use derive::Derive;
+use derive::scan::Scanned;
 pub use error::EngineError;
 use metrics::Metrics;
 use outbound::catalogue::{Catalogue, Tenant, Webhook};
@@ -59,6 +62,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     outbound: Arc<Outbound>,
     control: Control,
+    derive: Arc<Derive>,
     tasks: Mutex<Tasks>,
 }
 
@@ -90,12 +94,16 @@ impl Engine {
         nodes::enter(&outbound).await?;
         control.load_all().await?;
         clock::recover(&outbound).await?;
-        let engine = Self(Arc::new(Inner { outbound: outbound.clone(), control, tasks: Mutex::default() }));
+        let derive = Arc::new(Derive::new(outbound.clone()));
+        let tasks = Mutex::default();
+        let engine =
+            Self(Arc::new(Inner { outbound: outbound.clone(), control, derive: derive.clone(), tasks }));
         let mut tasks = Tasks::default();
         tasks.spawn(outbound.clone().dispatch());
         tasks.spawn(settle::conclude_all(outbound.clone(), results));
         tasks.spawn(notices::act(engine.control().clone(), outbound.clone(), inbox));
         tasks.spawn(clock::run(outbound.clone()));
+        tasks.spawn(clock::scans(derive));
         tasks.spawn(engine.control().clone().run_jobs());
         tasks.spawn(nodes::beat(engine.control().clone(), outbound.clone()));
         tasks.spawn(nodes::listen(engine.control().clone(), outbound.clone()));
@@ -105,6 +113,10 @@ impl Engine {
 
     pub fn control(&self) -> &Control {
         &self.0.control
+    }
+
+    pub fn derive(&self) -> &Derive {
+        &self.0.derive
     }
 
     pub fn catalogue(&self) -> &Catalogue {
@@ -228,15 +240,22 @@ impl Engine {
         }
     }
 
-    /// Makes due now what waits for the tenant's next scan. Returns how many deliveries that is.
-    pub async fn scan_run(&self, tenant: &Tenant) -> Result<u64, EngineError> {
+    /// Runs a tenant's scan now: what has come due fires, and goes out with what waits for the scan. Answers how many deliveries
+    /// had waited, and what the scan came to.
+    pub async fn scan_run(&self, tenant: &Tenant) -> Result<(u64, Scanned), EngineError> {
+        let tick = self.clock().now();
+        // Within a millisecond of another one it finds what that one leaves.
+        let scanned = match self.derive().scan(tenant.id, tick).await? {
+            Some(scanned) => scanned,
+            None => self.derive().scan_on(tenant.id, tick).await?,
+        };
         let now = self.clock().now();
         let due = self.store().delivery_make_due(now, tenant.id).await?;
         for webhook in &tenant.webhooks {
             self.0.outbound.lanes.scheduled(tenant.id, webhook.id, now);
         }
         tracing::info!(tenant = %tenant.public_id, due, "scan.run");
-        Ok(due)
+        Ok((due, scanned))
     }
 
     /// Whether work is taken and done just now.

@@ -27,6 +27,9 @@ pub struct Metrics {
     attempts: Vec<Counter>,
     attempt_seconds: Histogram,
     claim_seconds: Histogram,
+    records_changed: Counter,
+    rule_errors: Counter,
+    due_looked_at: Counter,
     in_hand: Gauge<i64, AtomicI64>,
     in_flight: Gauge<i64, AtomicI64>,
     idle_sockets: Gauge<i64, AtomicI64>,
@@ -55,6 +58,16 @@ impl Default for Metrics {
             "Duration of claims of what is due, in the store",
             claim_seconds.clone(),
         );
+        let records_changed = Counter::default();
+        registry.register("records_changed", "Records written, deleted or made", records_changed.clone());
+        let rule_errors = Counter::default();
+        registry.register("rule_errors", "What rules could not decide", rule_errors.clone());
+        let due_looked_at = Counter::default();
+        registry.register(
+            "records_due",
+            "Due times of records that came and were looked at",
+            due_looked_at.clone(),
+        );
         let in_hand = Gauge::default();
         registry.register(
             "deliveries_in_hand",
@@ -79,6 +92,9 @@ impl Default for Metrics {
             deliveries_accepted,
             attempt_seconds,
             claim_seconds,
+            records_changed,
+            rule_errors,
+            due_looked_at,
             in_hand,
             in_flight,
             idle_sockets,
@@ -103,6 +119,13 @@ impl Metrics {
 
     pub fn claim_done(&self, took: Duration) {
         self.claim_seconds.observe(took.as_secs_f64());
+    }
+
+    /// `due`: due times that had come and were looked at.
+    pub fn records_written(&self, changed: u64, errors: u64, due: u64) {
+        self.records_changed.inc_by(changed);
+        self.rule_errors.inc_by(errors);
+        self.due_looked_at.inc_by(due);
     }
 
     /// The text that Prometheus reads.

@@ -96,7 +96,8 @@ pub(crate) async fn listen(control: Control, outbound: Arc<Outbound>) {
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "node.hears_nothing");
-                outbound.clock.sleep(limits::STORE_RETRY).await;
+                // The machine's time, as for beats.
+                tokio::time::sleep(limits::STORE_RETRY).await;
             }
         }
     }

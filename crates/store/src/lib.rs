@@ -17,7 +17,9 @@ mod migrate;
 mod nodes;
 mod open;
 mod postgres;
+mod records;
 mod restored;
+mod scans;
 mod seal;
 mod sqlite;
 pub mod transfer;
@@ -30,7 +32,12 @@ pub use hot::{AfterCrashRule, Settled};
 pub use open::{Database, OpenOptions, Store, Synchronous};
 pub use postgres::look::{ServerLook, look_at_server};
 pub use postgres::{Beat, CONNECTIONS_MAX, Heard, Listener, NODE_LEASE};
+pub use records::{
+    MarkChange, RecordContent, RecordKey, RecordState, RecordTo, RecordWrite, RuleDue, RuleFault, Rules,
+    StoredFault, StoredMark, StoredRecord,
+};
 pub use restored::{Restored, end_restored};
+pub use scans::ScanRow;
 pub use seal::MasterKey;
 pub use sqlite::backup::{BackupError, backup_folder};
 pub use work::*;

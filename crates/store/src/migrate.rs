@@ -42,6 +42,12 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0003_sending.sql"),
         works_with: 2,
     },
+    Migration {
+        number: 4,
+        name: "records",
+        sql: include_str!("../../../migrations/sqlite/0004_records.sql"),
+        works_with: 2,
+    },
 ];
 
 pub(crate) const POSTGRES: &[Migration] = &[
@@ -61,6 +67,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         number: 3,
         name: "sending",
         sql: include_str!("../../../migrations/postgres/0003_sending.sql"),
+        works_with: 2,
+    },
+    Migration {
+        number: 4,
+        name: "records",
+        sql: include_str!("../../../migrations/postgres/0004_records.sql"),
         works_with: 2,
     },
 ];

@@ -10,6 +10,7 @@ use postrider_domain::random::Random;
 use postrider_domain::time::Timestamp;
 
 use crate::StoreError;
+use crate::records::RecordWrite;
 
 /// One unit of work of one tenant: durable whole, or not at all. Commits become durable in the order in which they were
 /// queued.
@@ -21,6 +22,10 @@ pub struct Commit {
     /// New deliveries of events that are stored already.
     pub replays: Vec<NewDelivery>,
     pub settled: Vec<Settlement>,
+    /// No two of the same record.
+    pub records: Vec<RecordWrite>,
+    /// Events of other tenants that the same change causes. Their outcomes follow those of `events`.
+    pub elsewhere: Vec<Elsewhere>,
     pub idempotency: Option<NewIdempotency>,
     /// How far a job has come with this commit: work and position move together, so that a restarted job repeats nothing.
     pub job: Option<JobMark>,
@@ -34,10 +39,19 @@ impl Commit {
             events: Vec::new(),
             replays: Vec::new(),
             settled: Vec::new(),
+            records: Vec::new(),
+            elsewhere: Vec::new(),
             idempotency: None,
             job: None,
         }
     }
+}
+
+/// Events of a tenant other than the commit's.
+pub struct Elsewhere {
+    pub tenant: TenantId,
+    /// With no ids that a publisher brought.
+    pub events: Vec<NewEvent>,
 }
 
 /// An event and its first deliveries. Where the event turns out to be known already, they are not made.
@@ -57,6 +71,23 @@ pub struct NewEvent {
     pub tenant_version: i64,
     pub depth: u8,
     pub deliveries: Vec<NewDelivery>,
+}
+
+impl Commit {
+    /// Its events, each with its tenant, in the order of their outcomes.
+    pub(crate) fn all_events(&self) -> impl Iterator<Item = (TenantId, &NewEvent)> {
+        let own = self.events.iter().map(|event| (self.tenant, event));
+        own.chain(
+            self.elsewhere.iter().flat_map(|other| other.events.iter().map(|event| (other.tenant, event))),
+        )
+    }
+
+    /// About how many rows it writes.
+    pub(crate) fn rows(&self) -> usize {
+        let deliveries: usize = self.all_events().map(|(_, event)| 1 + event.deliveries.len()).sum();
+        let records: usize = self.records.iter().map(|write| 1 + write.due.len() + write.marks.len()).sum();
+        deliveries + self.replays.len() + 2 * self.settled.len() + records
+    }
 }
 
 impl NewEvent {

@@ -8,6 +8,8 @@ pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod profiles;
+pub(crate) mod records;
+pub(crate) mod rule_errors;
 pub(crate) mod scans;
 pub(crate) mod tenants;
 pub(crate) mod webhooks;
@@ -49,7 +51,16 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &profiles::list::ENDPOINT,
     &profiles::get::ENDPOINT,
     &profiles::put::ENDPOINT,
+    &records::put::ENDPOINT,
+    &records::patch::ENDPOINT,
+    &records::delete::ENDPOINT,
+    &records::get::ENDPOINT,
+    &records::list::ENDPOINT,
+    &records::batch::ENDPOINT,
+    &records::import::ENDPOINT,
+    &rule_errors::ENDPOINT,
     &scans::run::ENDPOINT,
+    &scans::list::ENDPOINT,
     &jobs::get::ENDPOINT,
     &ledger::get::ENDPOINT,
     &audit::list::ENDPOINT,

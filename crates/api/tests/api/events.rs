@@ -235,7 +235,7 @@ async fn an_operator_runs_a_tenants_scan_now() {
     world.publish("plant", &json!({"type": "asset.created", "data": example})).await;
     assert!(receiver.received().is_empty());
     let run = || world.operator(Method::POST, "/v1/scans/run", "plant");
-    assert_eq!(run().send().await.expect_status(202).json, json!({"due": 1}));
+    assert_eq!(run().send().await.expect_status(202).json["due"], 1);
     receiver.wait_for(1).await;
-    assert_eq!(run().send().await.expect_status(202).json, json!({"due": 0}));
+    assert_eq!(run().send().await.expect_status(202).json["due"], 0);
 }

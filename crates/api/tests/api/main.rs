@@ -10,6 +10,7 @@ mod events;
 mod idempotency;
 mod keys;
 mod lists;
+mod records;
 mod roles;
 mod serving;
 mod webhooks;

@@ -96,6 +96,10 @@ impl World {
         Self { clock, engine, router, document, _folder: folder }
     }
 
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) fn ask(&self, method: Method, path: impl Into<String>) -> Ask<'_> {
         Ask { world: self, method, path: path.into(), headers: Vec::new(), body: Vec::new() }
     }

@@ -1,5 +1,6 @@
-//! What time asks for: crashed attempts, held deliveries that are held no longer, retention.
+//! What time asks for: crashed attempts, held deliveries that are held no longer, retention, and each tenant's scan.
 
+mod scans;
 mod sweep;
 
 use std::collections::HashMap;
@@ -12,6 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::outbound::dispatch::Outbound;
 use crate::outbound::lanes::WebhookChange;
+
+pub use scans::scans;
 
 /// How often the sweeps look. What they find was due for minutes to weeks: a minute more does not matter.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);

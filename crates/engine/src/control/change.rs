@@ -137,7 +137,7 @@ impl Control {
                 )
                 .into());
             }
-            ConfigOutcome::HasEvents => return Err(super::check::has_history().into()),
+            ConfigOutcome::HasHistory => return Err(super::check::has_history().into()),
             // By a node beside this one: within a process changes take turns.
             ConfigOutcome::Stale | ConfigOutcome::Repeated => {
                 return Err(Problem::new(

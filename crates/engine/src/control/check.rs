@@ -83,6 +83,6 @@ pub(super) fn has_history() -> Problem {
     Problem::at(
         Code::TenantHasHistory,
         "profile",
-        "The tenant has events, which belong to its profile. Create another tenant for another profile.",
+        "The tenant has events or records, which belong to its profile. Create another tenant for another profile.",
     )
 }

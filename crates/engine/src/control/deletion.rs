@@ -50,7 +50,7 @@ impl Control {
                 row,
                 over: Over::Version(tenant.version),
                 pins: false,
-                unless_events: false,
+                unless_history: false,
             }),
             jobs: vec![job_row],
             audit: vec![self.audit_row(actor, Some(&tenant), now, act)],

@@ -140,7 +140,7 @@ impl Control {
                 row: assemble::tenant_row(&next),
                 over: Over::Version(tenant.version),
                 pins: false,
-                unless_events: false,
+                unless_history: false,
             }),
             event_types: vec![row],
             audit: vec![self.audit_row(actor, Some(tenant), now, act)],

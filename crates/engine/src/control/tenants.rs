@@ -92,7 +92,7 @@ impl Control {
         let mut write = ConfigWrite { at: now, audit: vec![audit], ..ConfigWrite::default() };
         let (changed, after) = self.tenant_with(actor, tenant, draft, &mut write, now).await?;
         let row = assemble::tenant_row(&changed.tenant);
-        write.tenant = Some(TenantWrite { row, over: Over::Nothing, pins: true, unless_events: false });
+        write.tenant = Some(TenantWrite { row, over: Over::Nothing, pins: true, unless_history: false });
         write.idempotency = again.map(|again| again.row(&changed));
         self.commit(turn, write, after).await?;
         Ok(Created::Fresh(changed))
@@ -135,7 +135,7 @@ impl Control {
         }
         let row = assemble::tenant_row(&changed.tenant);
         write.tenant =
-            Some(TenantWrite { row, over: Over::Version(tenant.version), pins, unless_events: moves });
+            Some(TenantWrite { row, over: Over::Version(tenant.version), pins, unless_history: moves });
         self.commit(turn, write, after).await?;
         Ok(changed)
     }
@@ -236,14 +236,14 @@ impl Control {
         })
     }
 
-    /// A tenant moves to another profile only while it has no events, and only with webhooks that fit there.
+    /// A tenant moves to another profile only while it has neither events nor records, and only with webhooks that fit there.
     async fn check_move(
         &self,
         tenant: &Tenant,
         profile: &Profile,
         now: Timestamp,
     ) -> Result<(), EngineError> {
-        if self.store().tenant_has_events(tenant.id).await? {
+        if self.store().tenant_has_history(tenant.id).await? {
             return Err(check::has_history().into());
         }
         self.check_fit(tenant, profile, now).await.map_err(|error| match error {

@@ -397,7 +397,7 @@ impl Control {
                 row,
                 over: Over::Version(tenant.version),
                 pins: false,
-                unless_events: false,
+                unless_history: false,
             }),
             webhooks: vec![WebhookWrite { row: draft.row, secrets: draft.secrets }],
             audit: vec![self.audit_row(actor, Some(tenant), now, draft.act)],

@@ -14,8 +14,8 @@ use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
 use postrider_store::{
-    Claimed, Commit, CommitOutcome, EventOutcome, Heard, JobMark, Lease, NewDelivery, NewEvent,
-    NewIdempotency, Settled, Settlement, Store, StoreError, StoredEvent,
+    Claimed, Commit, CommitOutcome, Elsewhere, EventOutcome, Heard, JobMark, Lease, NewDelivery, NewEvent,
+    NewIdempotency, RecordWrite, Settled, Settlement, Store, StoreError, StoredEvent,
 };
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use super::catalogue::{Catalogue, Pinned, Tenant, Webhook};
 use super::due::{self, FirstDue};
 use super::in_hand::InHand;
 use super::ingest::Draft;
-use super::lanes::{Ahead, Lanes, Slot, Want, WebhookChange};
+use super::lanes::{Ahead, Lanes, Slot, Turn, Want, WebhookChange};
 use super::matcher::{self, Candidate, Question};
 use super::settle;
 use crate::accept::{Accept, Answer, Mint};
@@ -78,6 +78,7 @@ pub struct Outbound {
 
 /// An event that was handed to the writer, and what is to be done once it is durable.
 pub struct PlannedEvent {
+    tenant: Arc<Tenant>,
     stored: Arc<StoredEvent>,
     deliveries: Vec<PlannedDelivery>,
 }
@@ -88,6 +89,14 @@ struct PlannedDelivery {
     webhook: Arc<Webhook>,
     due: Timestamp,
     slot: Option<Slot>,
+}
+
+/// An event that follows from something else.
+pub struct Caused {
+    pub tenant: Arc<Tenant>,
+    pub draft: Draft,
+    /// Made by the tenant's scan: it waits for no other.
+    pub at_once: bool,
 }
 
 /// What one draft became.
@@ -112,6 +121,8 @@ pub enum PublishOutcome {
 pub enum Audience<'a> {
     /// Whoever the matcher finds.
     Matching,
+    /// The same, at once where a tenant's events wait for its scan: this is the scan.
+    MatchingNow,
     /// One webhook, also when it is off: a test. Its slot is reserved beforehand.
     Only(&'a Arc<Webhook>, Slot),
 }
@@ -161,10 +172,7 @@ impl Outbound {
         idempotency: Option<NewIdempotency>,
     ) -> Result<PublishOutcome, StoreError> {
         let turn = match audience {
-            Audience::Matching => {
-                let webhooks = tenant.webhooks.iter().map(|webhook| webhook.id);
-                self.lanes.turn(tenant.id, webhooks).await
-            }
+            Audience::Matching | Audience::MatchingNow => self.turn(tenant).await,
             Audience::Only(..) => None,
         };
         let mut planned = Vec::with_capacity(drafts.len());
@@ -178,15 +186,54 @@ impl Outbound {
             Commit { events, idempotency, ..Commit::new(tenant.id, mint.now) }
         })?;
         drop(turn);
-        Committing {
-            outbound: self.clone(),
-            tenant: tenant.clone(),
-            answer: Some(answer),
-            planned,
-            apart: false,
+        Committing { outbound: self.clone(), answer: Some(answer), planned, apart: false }.finish().await
+    }
+
+    /// Accepts events that follow from a change of records, of one tenant or several, in the transaction that writes the
+    /// records. `scope`: whose records they are; what has the same scope keeps its order. `records` makes the writes from the
+    /// events' ids, which come in the order of `caused`. [`StoreError::Moved`]: a record is not what was expected any more.
+    pub async fn publish_caused(
+        self: &Arc<Self>,
+        scope: TenantId,
+        caused: Vec<Caused>,
+        records: impl FnOnce(&[EventId]) -> Vec<RecordWrite>,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<PublishOutcome, StoreError> {
+        let mut turns: Vec<(TenantId, Option<Turn>)> = Vec::new();
+        for Caused { tenant, .. } in &caused {
+            if !turns.iter().any(|(known, _)| *known == tenant.id) {
+                turns.push((tenant.id, self.turn(tenant).await));
+            }
         }
-        .finish()
-        .await
+        let mut planned: Vec<(TenantId, PlannedEvent)> = Vec::with_capacity(caused.len());
+        let answer = self.accept.submit(|mint| {
+            let mut commit = Commit::new(scope, mint.now);
+            let mut ids = Vec::with_capacity(caused.len());
+            for Caused { tenant, draft, at_once } in caused {
+                let mut audience = if at_once { Audience::MatchingNow } else { Audience::Matching };
+                let (event, plan) = self.plan(&tenant, draft, &mut audience, mint);
+                ids.push(event.id);
+                planned.push((tenant.id, plan));
+                let of_others = commit.elsewhere.iter_mut().find(|other| other.tenant == tenant.id);
+                match of_others {
+                    _ if tenant.id == scope => commit.events.push(event),
+                    Some(others) => others.events.push(event),
+                    None => commit.elsewhere.push(Elsewhere { tenant: tenant.id, events: vec![event] }),
+                }
+            }
+            // In the order of outcomes.
+            let tenants: Vec<TenantId> = commit.elsewhere.iter().map(|other| other.tenant).collect();
+            planned.sort_by_key(|(tenant, _)| tenants.iter().position(|other| other == tenant));
+            Commit { records: records(&ids), idempotency, ..commit }
+        })?;
+        drop(turns);
+        let planned = planned.into_iter().map(|(_, plan)| plan).collect();
+        Committing { outbound: self.clone(), answer: Some(answer), planned, apart: false }.finish().await
+    }
+
+    async fn turn(&self, tenant: &Tenant) -> Option<Turn> {
+        let webhooks = tenant.webhooks.iter().map(|webhook| webhook.id);
+        self.lanes.turn(tenant.id, webhooks).await
     }
 
     /// New deliveries of events that are stored: manual retries and recoveries. They go out through the lanes.
@@ -255,9 +302,11 @@ impl Outbound {
     }
 
     /// Tells the lanes of the deliveries of events that became durable.
-    pub fn scheduled_of(&self, tenant: &Tenant, planned: &[PlannedEvent]) {
-        for delivery in planned.iter().flat_map(|event| &event.deliveries) {
-            self.lanes.scheduled(tenant.id, delivery.webhook.id, delivery.due);
+    pub fn scheduled_of(&self, planned: &[PlannedEvent]) {
+        for event in planned {
+            for delivery in &event.deliveries {
+                self.lanes.scheduled(event.tenant.id, delivery.webhook.id, delivery.due);
+            }
         }
     }
 
@@ -568,6 +617,7 @@ impl Outbound {
         let now = mint.now;
         let event = mint.event();
         let mut deliveries = Vec::new();
+        let at_once = matches!(audience, Audience::MatchingNow);
         let (kind, first_due) = match std::mem::replace(audience, Audience::Matching) {
             Audience::Only(webhook, slot) => {
                 let webhook = webhook.clone();
@@ -575,8 +625,9 @@ impl Outbound {
                 deliveries.push(PlannedDelivery { id, kind, webhook, due: now, slot: Some(slot) });
                 (kind, FirstDue::Now)
             }
-            Audience::Matching => {
-                let (kind, first_due) = (DeliveryKind::Normal, due::first_due(tenant, now));
+            Audience::Matching | Audience::MatchingNow => {
+                let first_due = if at_once { FirstDue::Now } else { due::first_due(tenant, now) };
+                let kind = DeliveryKind::Normal;
                 let ahead = if tenant.profile().delivery.at_most_once { Ahead::No } else { Ahead::Yes };
                 let question = Question {
                     kind: draft.kind,
@@ -590,7 +641,10 @@ impl Outbound {
                         continue;
                     }
                     let slot = match first_due {
-                        FirstDue::Now if alive => self.lanes.reserve(tenant.id, webhook.id, ahead),
+                        // One that is off while its tenant's scan runs is cancelled where that is written down: at its claim.
+                        FirstDue::Now if alive && webhook.enabled => {
+                            self.lanes.reserve(tenant.id, webhook.id, ahead)
+                        }
                         FirstDue::Now | FirstDue::AtScan(_) => None,
                     };
                     let (id, webhook) = (mint.delivery_of(event), webhook.clone());
@@ -635,11 +689,12 @@ impl Outbound {
             depth: draft.depth,
             deliveries: rows,
         };
-        (new, PlannedEvent { stored, deliveries })
+        (new, PlannedEvent { tenant: tenant.clone(), stored, deliveries })
     }
 
     /// Sends what became durable with a slot, and tells the lanes of the rest.
-    fn durable(self: &Arc<Self>, tenant: &Arc<Tenant>, planned: PlannedEvent) {
+    fn durable(self: &Arc<Self>, planned: PlannedEvent) {
+        let tenant = &planned.tenant;
         let mut in_hand: Option<Arc<EventInHand>> = None;
         let fence = Lease::first(Timestamp::default()).fence;
         for delivery in planned.deliveries {
@@ -705,7 +760,6 @@ pub enum ReplayOutcome {
 /// durable must be sent.
 struct Committing {
     outbound: Arc<Outbound>,
-    tenant: Arc<Tenant>,
     answer: Option<Answer>,
     planned: Vec<PlannedEvent>,
     /// Finished apart already: dropped once more, the runtime is ending, and would drop it for ever.
@@ -731,8 +785,8 @@ impl Committing {
             let matched = if new { planned.deliveries.len() } else { 0 };
             if new {
                 self.outbound.metrics.event_accepted(matched);
-                tracing::debug!(tenant = %self.tenant.public_id, event = %event.id, event_type = &*event.event_type, matched, "event.accepted");
-                self.outbound.durable(&self.tenant, planned);
+                tracing::debug!(tenant = %planned.tenant.public_id, event = %event.id, event_type = &*event.event_type, matched, "event.accepted");
+                self.outbound.durable(planned);
             }
             published.push(Published { outcome, event, matched });
         }
@@ -745,7 +799,6 @@ impl Drop for Committing {
         let Some(answer) = self.answer.take().filter(|_| !self.apart) else { return };
         let rest = Self {
             outbound: self.outbound.clone(),
-            tenant: self.tenant.clone(),
             answer: Some(answer),
             planned: std::mem::take(&mut self.planned),
             apart: true,

@@ -18,7 +18,6 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::attempt::{Attempted, Work};
-use super::catalogue::Tenant;
 use super::dispatch::{Notice, Outbound, PlannedEvent};
 use super::in_hand::Held;
 use super::ingest::Draft;
@@ -70,7 +69,7 @@ fn hand_in(outbound: &Arc<Outbound>, open: Box<Open>) {
         let submitted = outbound.submit_settled_with_event(&open.work.tenant, settlement, draft.clone());
         let outbound = outbound.clone();
         tokio::spawn(async move {
-            let applied = with_event(&outbound, &open.work.tenant, submitted).await;
+            let applied = with_event(&outbound, submitted).await;
             conclude(&outbound, open, applied);
         });
         return;
@@ -84,13 +83,12 @@ fn hand_in(outbound: &Arc<Outbound>, open: Box<Open>) {
 /// Waits until the result and its event are durable. False: fenced off.
 async fn with_event(
     outbound: &Arc<Outbound>,
-    tenant: &Tenant,
     submitted: Result<(Answer, Vec<PlannedEvent>), StoreError>,
 ) -> Result<bool, StoreError> {
     let (mut answer, planned) = submitted?;
     match Accept::outcome(&mut answer).await? {
         CommitOutcome::Done { settled, .. } if settled.first() == Some(&true) => {
-            outbound.scheduled_of(tenant, &planned);
+            outbound.scheduled_of(&planned);
             Ok(true)
         }
         _ => Ok(false),

@@ -106,6 +106,10 @@ impl House {
         folder
     }
 
+    pub(crate) fn now_by_clock(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) async fn tenant(&self, profile: &str) -> Arc<Tenant> {
         let new = NewTenant {
             id: Some(format!("a-{profile}")),

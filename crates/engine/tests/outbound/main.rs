@@ -4,5 +4,6 @@ mod crash;
 mod delivery;
 mod house;
 mod nodes;
+mod records;
 mod scan;
 mod switch;

@@ -45,13 +45,13 @@ async fn an_operator_may_run_the_scan_now_and_each_event_goes_out_at_most_once()
     let tenant = house.tenant("runtight").await;
     house.webhook(&tenant, &receiver.url("/"), &["wo.created"]).await;
     house.try_publish(&tenant, "wo.created", None, CREATED).await.expect("accepted");
-    assert_eq!(house.engine.scan_run(&house.now(&tenant)).await.expect("a scan"), 1);
+    assert_eq!(house.engine.scan_run(&house.now(&tenant)).await.expect("a scan").0, 1);
     let deliveries = house.all_ended(&tenant).await;
     assert_eq!(
         (deliveries[0].state, deliveries[0].reason),
         (DeliveryState::Failed, Reason::SingleAttemptFailed)
     );
-    assert_eq!(house.engine.scan_run(&house.now(&tenant)).await.expect("a scan"), 0);
+    assert_eq!(house.engine.scan_run(&house.now(&tenant)).await.expect("a scan").0, 0);
     house.clock.advance(Duration::from_secs(3 * 24 * 3600));
     assert_eq!(receiver.received().len(), 1);
     house.ledger_balances().await;

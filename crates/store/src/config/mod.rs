@@ -52,8 +52,8 @@ pub struct TenantWrite {
     pub over: Over,
     /// What events pin has changed: remember it under the new version.
     pub pins: bool,
-    /// Only while the tenant has no events.
-    pub unless_events: bool,
+    /// Only while the tenant has neither events nor records.
+    pub unless_history: bool,
 }
 
 /// What a tenant's row is written over.
@@ -85,7 +85,7 @@ pub enum ConfigOutcome {
     /// Nothing was written: the tenant's public id belongs to another tenant.
     IdTaken,
     /// Nothing was written: the tenant has events, and the change allows none.
-    HasEvents,
+    HasHistory,
     /// Nothing was written: the tenant has changed, or gone, since it was read.
     Stale,
     /// Nothing was written: the idempotency key was used meanwhile.
@@ -137,8 +137,8 @@ async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, S
         tenants::follow_profile(tx, &profile.row.name, &profile.row.version, write.at).await?;
     }
     if let Some(tenant) = &write.tenant {
-        if tenant.unless_events && tenants::has_events(tx, tenant.row.id).await? {
-            return Ok(ConfigOutcome::HasEvents);
+        if tenant.unless_history && tenants::has_history(tx, tenant.row.id).await? {
+            return Ok(ConfigOutcome::HasHistory);
         }
         let written = match tenant.over {
             Over::Nothing if !tenants::insert(tx, &tenant.row).await? => return Ok(ConfigOutcome::IdTaken),

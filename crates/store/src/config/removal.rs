@@ -23,12 +23,25 @@ const DELIVERIES: &str = "DELETE FROM delivery WHERE tenant_id = $1 AND id IN \
      (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)";
 /// Each deletes at most `$2` rows of tenant `$1`, by the table's key; after the deliveries. The tenant's row goes last, so
 /// that a removal that was cut short is found again.
-const STATEMENTS: [&str; 11] = [
+const STATEMENTS: [&str; 18] = [
     "DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM event WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
     "DELETE FROM ledger_hour WHERE tenant_id = $1 AND (hour_ms, kind) IN \
      (SELECT hour_ms, kind FROM ledger_hour WHERE tenant_id = $1 ORDER BY hour_ms, kind LIMIT $2)",
     "DELETE FROM webhook_hour WHERE tenant_id = $1 AND (webhook_id, hour_ms) IN \
      (SELECT webhook_id, hour_ms FROM webhook_hour WHERE tenant_id = $1 ORDER BY webhook_id, hour_ms LIMIT $2)",
+    "DELETE FROM record WHERE scope = $1 AND (kind, id) IN \
+     (SELECT kind, id FROM record WHERE scope = $1 ORDER BY kind, id LIMIT $2)",
+    "DELETE FROM record WHERE tenant_id = $1 AND scope <> tenant_id AND (kind, id) IN \
+     (SELECT kind, id FROM record WHERE tenant_id = $1 AND scope <> tenant_id ORDER BY kind, id LIMIT $2)",
+    "DELETE FROM record_due WHERE tenant_id = $1 AND (scope, kind, id, rule) IN \
+     (SELECT scope, kind, id, rule FROM record_due WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM record_mark WHERE scope = $1 AND (kind, id, rule, tenant_id) IN \
+     (SELECT kind, id, rule, tenant_id FROM record_mark WHERE scope = $1 ORDER BY kind, id, rule LIMIT $2)",
+    "DELETE FROM record_mark WHERE tenant_id = $1 AND scope <> tenant_id AND (scope, kind, id, rule) IN \
+     (SELECT scope, kind, id, rule FROM record_mark WHERE tenant_id = $1 AND scope <> tenant_id LIMIT $2)",
+    "DELETE FROM rule_error WHERE tenant_id = $1 AND (scope, kind, id, rule) IN \
+     (SELECT scope, kind, id, rule FROM rule_error WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM scan WHERE tenant_id = $1 AND tick_ms IN (SELECT tick_ms FROM scan WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM webhook_secret WHERE tenant_id = $1 AND (webhook_id, id) IN \
      (SELECT webhook_id, id FROM webhook_secret WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)",
     "DELETE FROM webhook_version WHERE tenant_id = $1 AND (webhook_id, version) IN \

@@ -101,10 +101,10 @@ impl Store {
         rows.iter().map(|row| row.get("id")).collect()
     }
 
-    /// Whether the tenant ever had an event: events leave with retention, what was counted of them stays. Indexes: `event_id`
-    /// and the primary key.
-    pub async fn tenant_has_events(&self, tenant: TenantId) -> Result<bool, StoreError> {
-        Ok(self.read().maybe(HAS_EVENTS, &[tenant.into()]).await?.is_some())
+    /// Whether the tenant has records, or ever had an event: events leave with retention, what was counted of them stays.
+    /// Indexes: `event_id`, the primary keys, `record_tenant`.
+    pub async fn tenant_has_history(&self, tenant: TenantId) -> Result<bool, StoreError> {
+        Ok(self.read().maybe(HAS_HISTORY, &[tenant.into()]).await?.is_some())
     }
 
     /// What events of a tenant's `version` pinned. Index: the primary key.
@@ -129,11 +129,12 @@ impl Store {
     }
 }
 
-const HAS_EVENTS: &str = "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM event WHERE tenant_id = $1) \
-     OR EXISTS (SELECT 1 FROM ledger_hour WHERE tenant_id = $1)";
+const HAS_HISTORY: &str = "SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM event WHERE tenant_id = $1) \
+     OR EXISTS (SELECT 1 FROM ledger_hour WHERE tenant_id = $1) OR EXISTS (SELECT 1 FROM record WHERE scope = $1) \
+     OR EXISTS (SELECT 1 FROM record WHERE tenant_id = $1 AND scope <> tenant_id)";
 
-pub(super) async fn has_events(tx: &mut WriteTx, tenant: TenantId) -> Result<bool, StoreError> {
-    Ok(tx.maybe(HAS_EVENTS, &[tenant.into()]).await?.is_some())
+pub(super) async fn has_history(tx: &mut WriteTx, tenant: TenantId) -> Result<bool, StoreError> {
+    Ok(tx.maybe(HAS_HISTORY, &[tenant.into()]).await?.is_some())
 }
 
 /// False: the public id is taken.

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::counters::Counters;
 use super::days::lowest_at;
+use super::record;
 use super::settle::{self, Settle};
 use super::{int, small, uuid};
 use crate::StoreError;
@@ -97,10 +98,15 @@ impl Claims {
 
     pub(super) fn add(&mut self, commits: &[Commit]) {
         for commit in commits {
-            let of_events = commit.events.iter().flat_map(|event| &event.deliveries);
-            for delivery in of_events.chain(&commit.replays).filter(|delivery| delivery.claim.is_some()) {
-                self.tenants.push(uuid(commit.tenant.as_bytes()));
-                self.deliveries.push(uuid(delivery.id.as_bytes()));
+            let of_events = commit
+                .all_events()
+                .flat_map(|(tenant, event)| event.deliveries.iter().map(move |delivery| (tenant, delivery)));
+            let replays = commit.replays.iter().map(|delivery| (commit.tenant, delivery));
+            for (tenant, delivery) in of_events.chain(replays) {
+                if delivery.claim.is_some() {
+                    self.tenants.push(uuid(tenant.as_bytes()));
+                    self.deliveries.push(uuid(delivery.id.as_bytes()));
+                }
             }
         }
     }
@@ -128,7 +134,7 @@ pub(super) async fn write(
     node: Uuid,
     writer: i32,
 ) -> Result<Vec<CommitOutcome>, StoreError> {
-    for event in commits.iter().flat_map(|commit| &commit.events) {
+    for (_, event) in commits.iter().flat_map(Commit::all_events) {
         event.check_ids()?;
     }
     if commits.iter().all(is_plain) {
@@ -137,7 +143,7 @@ pub(super) async fn write(
         for commit in commits {
             let mut events = Vec::with_capacity(commit.events.len());
             for event in &commit.events {
-                rows.event(commit, event);
+                rows.event(commit.tenant, commit.at, event);
                 events.push(EventOutcome::New(event.id));
             }
             outcomes.push(CommitOutcome::Done { events, replays: Vec::new(), settled: Vec::new() });
@@ -156,6 +162,8 @@ fn is_plain(commit: &Commit) -> bool {
         && commit.job.is_none()
         && commit.replays.is_empty()
         && commit.settled.is_empty()
+        && commit.records.is_empty()
+        && commit.elsewhere.is_empty()
         && commit.events.iter().all(|event| event.external_id.is_none())
 }
 
@@ -193,11 +201,11 @@ async fn write_apart(
             continue;
         }
         let mut events = Vec::with_capacity(commit.events.len());
-        for event in &commit.events {
+        for (tenant, event) in commit.all_events() {
             let outcome = match &event.external_id {
                 Some(_) if !taken.contains(&uuid(event.id.as_bytes())) => known.compare(commit, event)?,
                 _ => {
-                    rows.event(commit, event);
+                    rows.event(tenant, commit.at, event);
                     EventOutcome::New(event.id)
                 }
             };
@@ -221,7 +229,11 @@ async fn write_apart(
     if !rows.is_empty() {
         rows.write(tx, node, writer).await?;
     }
+    record::lock(tx, going().flat_map(|commit| &commit.records)).await?;
     for commit in going() {
+        if !commit.records.is_empty() {
+            record::write(tx, commit.at, &commit.records).await?;
+        }
         if let Some(mark) = &commit.job {
             let moved = sqlx::query(JOB_WRITE)
                 .bind(uuid(commit.tenant.as_bytes()))
@@ -547,19 +559,19 @@ impl<'c> Rows<'c> {
         self.e_id.is_empty() && self.d_id.is_empty()
     }
 
-    fn event(&mut self, commit: &'c Commit, event: &'c NewEvent) {
-        self.e_tenant.push(uuid(commit.tenant.as_bytes()));
+    fn event(&mut self, tenant: TenantId, at: Timestamp, event: &'c NewEvent) {
+        self.e_tenant.push(uuid(tenant.as_bytes()));
         self.e_id.push(uuid(event.id.as_bytes()));
         self.e_external.push(event.external_id.as_deref());
         self.e_kind.push(small(event.kind.code()));
         self.e_type.push(&event.event_type);
         self.e_time.push(event.time.unix_ms());
-        self.e_accepted.push(commit.at.unix_ms());
+        self.e_accepted.push(at.unix_ms());
         self.e_version.push(event.tenant_version);
         self.e_depth.push(event.depth.into());
         self.e_data.push(&event.data);
         for delivery in &event.deliveries {
-            self.delivery(commit.tenant, commit.at, delivery);
+            self.delivery(tenant, at, delivery);
         }
     }
 

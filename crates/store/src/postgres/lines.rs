@@ -50,10 +50,7 @@ enum Message {
 impl Piece {
     fn rows(&self) -> usize {
         match self {
-            Self::Commit(commit, _) => {
-                let deliveries: usize = commit.events.iter().map(|event| 1 + event.deliveries.len()).sum();
-                deliveries + commit.replays.len() + 2 * commit.settled.len()
-            }
+            Self::Commit(commit, _) => commit.rows(),
             Self::Settle(..) => 2,
         }
     }
@@ -343,7 +340,7 @@ impl Line {
         match self.commit_some(commits).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) if concerns_the_server(&error) => {
-                tracing::error!(%error, pieces = commits.len(), "store.batch_failed");
+                log(&error, commits.len());
                 commits.iter().map(|_| Err(error.clone())).collect()
             }
             Err(_) => {
@@ -365,7 +362,7 @@ impl Line {
             }
         }
         if let Err(error) = &one {
-            tracing::error!(%error, pieces = 1, "store.batch_failed");
+            log(error, 1);
         }
         one.and_then(|mut outcomes| outcomes.pop().ok_or(StoreError::Closed))
     }
@@ -393,5 +390,13 @@ impl Line {
         }
         self.used(connection, written.as_ref().err());
         written
+    }
+}
+
+/// A commit that came second is no trouble: whoever made it begins anew.
+fn log(error: &StoreError, pieces: usize) {
+    match error {
+        StoreError::Moved(_) => tracing::debug!(%error, pieces, "store.moved"),
+        _ => tracing::error!(%error, pieces, "store.batch_failed"),
     }
 }

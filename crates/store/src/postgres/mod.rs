@@ -15,6 +15,7 @@ pub(crate) mod look;
 mod nodes;
 mod order;
 mod reap;
+mod record;
 pub(crate) mod restored;
 mod schema;
 mod settle;

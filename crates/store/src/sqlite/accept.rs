@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Sqlite;
 use super::writer::{Admission, Batch};
-use super::{id, int, settle};
+use super::{id, int, record, settle};
 use crate::StoreError;
 use crate::work::{Commit, CommitOutcome, EventOutcome, JobMark, NewDelivery, NewEvent, NewIdempotency};
 use tokio::sync::oneshot;
@@ -44,9 +44,7 @@ impl Sqlite {
         commit: Commit,
     ) -> Result<oneshot::Receiver<Result<CommitOutcome, StoreError>>, StoreError> {
         let admission = if commit.settled.is_empty() { Admission::New } else { Admission::Result };
-        let deliveries: usize = commit.events.iter().map(|event| 1 + event.deliveries.len()).sum();
-        let rows = deliveries + commit.replays.len() + 2 * commit.settled.len();
-        self.writer.enqueue(admission, rows, commit, write)
+        self.writer.enqueue(admission, commit.rows(), commit, write)
     }
 }
 
@@ -64,9 +62,9 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
         // What follows from a result goes only with it.
         return Ok(CommitOutcome::Done { events: Vec::new(), replays: Vec::new(), settled });
     }
-    let mut events = Vec::with_capacity(commit.events.len());
-    for event in &commit.events {
-        events.push(write_event(batch, commit.tenant, commit.at, event)?);
+    let mut events = Vec::new();
+    for (tenant, event) in commit.all_events() {
+        events.push(write_event(batch, tenant, commit.at, event)?);
     }
     let mut replays = Vec::with_capacity(commit.replays.len());
     for replay in &commit.replays {
@@ -75,6 +73,9 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
             write_delivery(batch, commit.tenant, commit.at, replay)?;
         }
         replays.push(stored);
+    }
+    for record in &commit.records {
+        record::write(batch, commit.at, record)?;
     }
     if let Some(mark) = &commit.job {
         write_job(batch, commit, mark)?;

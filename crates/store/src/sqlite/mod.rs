@@ -13,6 +13,7 @@ pub(crate) mod counters;
 pub(crate) mod plans;
 mod ready;
 mod reap;
+mod record;
 mod restored;
 mod settle;
 pub(crate) mod source;

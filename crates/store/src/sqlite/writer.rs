@@ -313,7 +313,7 @@ impl Thread {
                 }
             }
             Err(error) if batch.len() == 1 || concerns_the_disk(&error) => {
-                tracing::error!(%error, pieces = batch.len(), "store.batch_failed");
+                log(&error, batch.len());
                 for work in batch {
                     work.tell(Err(error.clone()));
                 }
@@ -322,7 +322,7 @@ impl Thread {
                 for mut work in batch {
                     let written = self.transaction(std::slice::from_mut(&mut work));
                     if let Err(error) = &written {
-                        tracing::error!(%error, pieces = 1, "store.batch_failed");
+                        log(error, 1);
                     }
                     work.tell(written);
                 }
@@ -382,6 +382,14 @@ fn in_transaction(
     connection.prepare_cached("COMMIT")?.execute([])?;
     log.committed(claims, row);
     Ok(())
+}
+
+/// A commit that came second is no trouble: whoever made it begins anew.
+fn log(error: &StoreError, pieces: usize) {
+    match error {
+        StoreError::Moved(_) => tracing::debug!(%error, pieces, "store.moved"),
+        _ => tracing::error!(%error, pieces, "store.batch_failed"),
+    }
 }
 
 fn concerns_the_disk(error: &StoreError) -> bool {

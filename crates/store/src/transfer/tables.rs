@@ -86,7 +86,7 @@ const PLAIN: Table =
 /// Counters that no node adds to: nodes count from zero.
 pub(crate) const NO_NODES_WRITER: i32 = -1;
 
-pub(crate) static TABLES: [Table; 18] = [
+pub(crate) static TABLES: [Table; 23] = [
     Table {
         name: "tenant",
         source: "tenant",
@@ -426,6 +426,81 @@ pub(crate) static TABLES: [Table; 18] = [
         ],
         order: &[id("tenant_id"), id("webhook_id"), big("hour_ms")],
         key: &["tenant_id", "webhook_id", "hour_ms", "writer"],
+        ..PLAIN
+    },
+    Table {
+        name: "record",
+        source: "record",
+        columns: &[
+            id("scope"),
+            text("kind"),
+            text("id"),
+            id("tenant_id"),
+            big("version"),
+            bytes("data"),
+            big("created_ms"),
+            big("updated_ms"),
+        ],
+        order: &[id("scope"), text("kind"), text("id")],
+        key: &["scope", "kind", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "record_due",
+        source: "record_due",
+        columns: &[id("scope"), text("kind"), text("id"), text("rule"), id("tenant_id"), big("due_ms")],
+        order: &[id("scope"), text("kind"), text("id"), text("rule")],
+        key: &["scope", "kind", "id", "rule"],
+        ..PLAIN
+    },
+    Table {
+        name: "record_mark",
+        source: "record_mark",
+        columns: &[
+            id("scope"),
+            text("kind"),
+            text("id"),
+            text("rule"),
+            id("tenant_id"),
+            big("fired_ms"),
+            id("event_id"),
+        ],
+        order: &[id("scope"), text("kind"), text("id"), text("rule"), id("tenant_id")],
+        key: &["scope", "kind", "id", "rule", "tenant_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "rule_error",
+        source: "rule_error",
+        columns: &[
+            id("scope"),
+            text("kind"),
+            text("id"),
+            text("rule"),
+            id("tenant_id"),
+            big("at_ms"),
+            big("times"),
+            text("detail"),
+        ],
+        order: &[id("scope"), text("kind"), text("id"), text("rule")],
+        key: &["scope", "kind", "id", "rule"],
+        ..PLAIN
+    },
+    Table {
+        name: "scan",
+        source: "scan",
+        columns: &[
+            id("tenant_id"),
+            big("tick_ms"),
+            big("started_ms"),
+            big("ended_ms"),
+            big("looked"),
+            big("events"),
+            big("made"),
+            big("errors"),
+        ],
+        order: &[id("tenant_id"), big("tick_ms")],
+        key: &["tenant_id", "tick_ms"],
         ..PLAIN
     },
 ];

@@ -15,6 +15,7 @@ mod history;
 mod ledger;
 mod postgres_only;
 mod reap;
+mod records;
 mod retention;
 mod settle;
 mod sqlite_only;
@@ -44,6 +45,18 @@ macro_rules! behaviours {
 }
 
 behaviours! {
+    records {
+        a_record_is_written_with_the_event_that_it_causes_or_not_at_all,
+        a_record_is_written_by_who_has_read_its_last_version,
+        records_are_listed_by_kind_and_belong_to_their_tenant,
+        due_times_and_marks_move_with_their_record,
+        a_due_time_is_taken_once,
+        a_move_is_one_commit_of_two_tenants,
+        what_rules_could_not_decide_is_kept_once_for_a_record_and_rule,
+        a_tick_of_the_scan_is_claimed_once,
+        many_records_are_read_in_the_order_of_their_ids,
+        marks_are_of_the_tenant_whose_record_it_was,
+    }
     accept {
         a_commit_is_there_whole_when_it_is_acknowledged,
         a_commit_that_fails_leaves_nothing,

@@ -16,8 +16,8 @@ use postrider_store::config::{
 };
 use postrider_store::{
     AfterCrash, AttemptRow, AttemptTiming, Commit, CommitOutcome, Database, DeliveryFilter, EventFilter,
-    Lease, MasterKey, NewDelivery, NewEvent, NewIdempotency, OpenOptions, Order, Settlement, Store, Want,
-    first_delivery_id,
+    Lease, MarkChange, MasterKey, NewDelivery, NewEvent, NewIdempotency, OpenOptions, Order, RecordContent,
+    RecordKey, RecordTo, RecordWrite, RuleDue, RuleFault, Rules, Settlement, Store, Want, first_delivery_id,
 };
 use postrider_testkit::random::SeededRandom;
 
@@ -70,6 +70,9 @@ impl Installation {
             all.configure(name).await;
         }
         all.change_configuration().await;
+        for at in 0..all.tenants.len() {
+            all.records(at).await;
+        }
         for _ in 0..4 {
             for at in 0..all.tenants.len() {
                 all.deliveries_of_every_kind(at).await;
@@ -204,7 +207,7 @@ impl Installation {
         };
         let write = ConfigWrite {
             at,
-            tenant: Some(TenantWrite { row, over: Over::Nothing, pins: true, unless_events: false }),
+            tenant: Some(TenantWrite { row, over: Over::Nothing, pins: true, unless_history: false }),
             webhooks: written.collect(),
             event_types: vec![event_type],
             keys: keys.into(),
@@ -235,7 +238,7 @@ impl Installation {
             webhook.deleted = (at == 1).then_some(self.now);
             let write = ConfigWrite {
                 at: self.now,
-                tenant: Some(TenantWrite { row, over, pins: true, unless_events: false }),
+                tenant: Some(TenantWrite { row, over, pins: true, unless_history: false }),
                 webhooks: vec![WebhookWrite { row: webhook, secrets: None }],
                 ..ConfigWrite::default()
             };
@@ -247,7 +250,7 @@ impl Installation {
         let over = Over::Version(row.version);
         row.version += 1;
         row.deleted = Some(self.now);
-        let tenant = Some(TenantWrite { row, over, pins: false, unless_events: false });
+        let tenant = Some(TenantWrite { row, over, pins: false, unless_history: false });
         let write = ConfigWrite { at: self.now, tenant, ..ConfigWrite::default() };
         assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
     }
@@ -287,6 +290,33 @@ impl Installation {
 
     pub(crate) async fn commit(&self, commit: Commit) -> CommitOutcome {
         self.store.commit_enqueue(commit).unwrap().await.unwrap().unwrap()
+    }
+
+    /// Two records: one that is waited for and has fired, one that is nobody's; and a scan.
+    async fn records(&self, at: usize) {
+        let (tenant, _) = self.tenants[at];
+        let event = self.event("order.overdue");
+        let write = |scope: [u8; 16], tenant: Option<TenantId>| RecordWrite {
+            key: RecordKey { scope, kind: "order".into(), id: format!("o-{at}") },
+            expected: None,
+            to: RecordTo::Content(RecordContent {
+                tenant,
+                version: 7,
+                data: Bytes::from_static(b"{\"n\":1.50}"),
+            }),
+            due: Vec::new(),
+            marks: Vec::new(),
+            errors: Vec::new(),
+        };
+        let own = RecordWrite {
+            due: vec![RuleDue { rule: "late".into(), tenant, at: self.now.plus(HOUR) }],
+            marks: vec![("overdue".into(), MarkChange::Set { tenant, event: Some(event.id) })],
+            errors: vec![RuleFault { rule: "odd".into(), tenant, detail: "no such member".into() }],
+            ..write(*tenant.as_bytes(), Some(tenant))
+        };
+        let records = vec![own, write([7; 16], None)];
+        self.commit(Commit { events: vec![event], records, ..Commit::new(tenant, self.now) }).await;
+        assert!(self.store.scan_begin(tenant, self.now, self.now).await.unwrap());
     }
 
     /// Accepts an event with one delivery.
@@ -427,6 +457,7 @@ impl Installation {
             see("job", &store.job_get(*tenant, *job).await.unwrap());
         }
         see("ledger", &store.ledger(None).await.unwrap());
+        see("nobody's", &store.records(&[7; 16], "order", "", 9).await.unwrap());
         let mut due = store.webhooks_due_any_tenant().await.unwrap();
         due.sort();
         see("due", &due);
@@ -466,6 +497,15 @@ impl Installation {
                     see("attempts", &store.attempts(*tenant, delivery.id).await.unwrap());
                 }
             }
+            for record in store.records(tenant.as_bytes(), "order", "", 100).await.unwrap() {
+                let key = record.key;
+                see(
+                    "record",
+                    &store.record_states(&key.scope, &key.kind, &[&key.id], Rules::With).await.unwrap(),
+                );
+                see("faults", &store.record_faults(&key).await.unwrap());
+            }
+            see("scans", &store.scans_since(*tenant, begin, 9).await.unwrap());
             for state in DeliveryState::ALL {
                 let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
                 let listed = store.delivery_list(*tenant, &filter, 100_000).await.unwrap();

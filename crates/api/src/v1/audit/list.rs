@@ -58,7 +58,7 @@ struct View {
 
 async fn handle(call: Call) -> Answer {
     let page = Page::from_query("audit", &call.tenant_bytes(), &call.query)?;
-    let before = page.after.map(AuditId::from_bytes);
+    let before = page.after()?.map(AuditId::from_bytes);
     let entries = call.app.engine.control().audit(call.tenant_id(), before, page.rows()).await?;
     Ok(page.answer(
         entries,

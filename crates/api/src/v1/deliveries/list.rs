@@ -44,7 +44,7 @@ async fn handle(call: Call) -> Answer {
         event_type: query.text("type").map(str::to_owned),
         from: query.time("from")?,
         until: query.time("until")?,
-        before: page.after.map(DeliveryId::from_bytes),
+        before: page.after()?.map(DeliveryId::from_bytes),
     };
     let store = call.app.engine.store();
     let deliveries = store.delivery_list(call.tenant().id, &filter, page.rows()).await?;

@@ -42,7 +42,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 async fn handle(call: Call) -> Answer {
     let query = &call.query;
     let page = Page::from_query("events", &call.tenant_bytes(), query)?;
-    let before = page.after.map(EventId::from_bytes);
+    let before = page.after()?.map(EventId::from_bytes);
     let order = match (query.text("order"), query.text("after")) {
         (None | Some("desc"), None) => Order::NewestFirst { before },
         (Some("asc"), None) => Order::OldestFirst { after: before },

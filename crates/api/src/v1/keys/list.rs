@@ -54,7 +54,7 @@ struct View {
 
 async fn handle(call: Call) -> Answer {
     let page = Page::from_query("keys", &call.tenant_bytes(), &call.query)?;
-    let before = page.after.map(KeyId::from_bytes);
+    let before = page.after()?.map(KeyId::from_bytes);
     let keys = call.app.engine.control().keys(call.tenant_id(), before, page.rows()).await?;
     Ok(page.answer(
         keys,

@@ -1,3 +1,4 @@
-//! `/v1/scans`: tenants whose events go out once a day.
+//! `/v1/scans`: what a tenant's profile does once a day.
 
+pub(crate) mod list;
 pub(crate) mod run;

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use postrider_engine::control::Role;
+use postrider_engine::derive::scan::Scanned;
 use serde::Serialize;
 
 use crate::auth::{Access, Gate, Scope};
@@ -13,7 +14,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     path: "/v1/scans/run",
     tag: "Scans",
     summary: "Run a tenant's scan now",
-    detail: "What waits for the tenant's next scan becomes due at once. Running it again finds nothing that waits, so repeating the request is safe.",
+    detail: "What has come due by now fires, templates make their records, and what waits for the tenant's next scan goes out at once. The answer comes when that is done. Running it again finds nothing, so repeating the request is safe.",
     access: Access::Roles(&[Role::Operator], Scope::Tenant),
     gate: Gate::Open,
     query: &[],
@@ -32,16 +33,27 @@ static NOTHING: Shape = Shape { name: "ScanRun", fields: &[] };
 
 static SCAN: Shape = Shape {
     name: "Scan",
-    fields: &[Field::new("due", Kind::Count, "Deliveries that became due.").required()],
+    fields: &[
+        Field::new("due", Kind::Count, "Deliveries that waited for the scan and became due.").required(),
+        Field::new("looked", Kind::Count, "Due times of records that were looked at.").required(),
+        Field::new("events", Kind::Count, "Events that they caused.").required(),
+        Field::new("made", Kind::Count, "Records that were made from templates.").required(),
+        Field::new("errors", Kind::Count, "What rules could not decide: `GET /v1/rule-errors`.").required(),
+    ],
 };
 
 #[derive(Serialize)]
 struct View {
     due: u64,
+    looked: u64,
+    events: u64,
+    made: u64,
+    errors: u64,
 }
 
 async fn handle(call: Call) -> Answer {
     call.fields()?;
-    let due = call.app.engine.scan_run(call.tenant()).await?;
-    answer(StatusCode::ACCEPTED, &View { due })
+    let (due, scanned) = call.app.engine.scan_run(call.tenant()).await?;
+    let Scanned { looked, events, made, errors } = scanned;
+    answer(StatusCode::ACCEPTED, &View { due, looked, events, made, errors })
 }

@@ -26,7 +26,8 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 async fn handle(call: Call) -> Answer {
     let page = Page::from_query("tenants", &call.tenant_bytes(), &call.query)?;
     let mut tenants = call.app.engine.catalogue().tenants();
-    tenants.retain(|tenant| page.after.is_none_or(|after| *tenant.id.as_bytes() < after));
+    let before = page.after()?;
+    tenants.retain(|tenant| before.is_none_or(|after| *tenant.id.as_bytes() < after));
     tenants.sort_by_key(|tenant| std::cmp::Reverse(tenant.id));
     tenants.truncate(page.rows());
     Ok(page.answer(tenants.iter().collect(), |tenant| *tenant.id.as_bytes(), |tenant| View::of(tenant)))

@@ -26,7 +26,8 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 async fn handle(call: Call) -> Answer {
     let page = Page::from_query("webhooks", &call.tenant_bytes(), &call.query)?;
     let mut rows: Vec<_> = call.tenant().webhooks.iter().collect();
-    rows.retain(|webhook| page.after.is_none_or(|after| *webhook.id.as_bytes() < after));
+    let before = page.after()?;
+    rows.retain(|webhook| before.is_none_or(|after| *webhook.id.as_bytes() < after));
     rows.sort_by_key(|webhook| std::cmp::Reverse(webhook.id));
     rows.truncate(page.rows());
     let now = call.app.engine.clock().now();
