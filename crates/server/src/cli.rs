@@ -2,11 +2,19 @@
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, value_parser};
 
 use secrecy::SecretString;
 
-use crate::config::{OnCommandLine, SETTINGS, Sources};
+use crate::config::{OnCommandLine, SETTINGS, Setting, Sources};
+use crate::connect::deliver::Until;
+use crate::connect::names;
+use crate::connect::sql::{Notify, Table, TenantOf};
+use crate::connect::table::Asked;
+
+const DEFAULT_SERVER: &str = "http://127.0.0.1:8080";
+const DEFAULT_OUTBOX_SCHEMA: &str = "public";
 
 /// What the command line asks for.
 pub(crate) enum Call {
@@ -22,6 +30,7 @@ pub(crate) enum Call {
         /// `None`: the one in the settings.
         url: Option<SecretString>,
     },
+    ConnectPostgres(Box<ConnectCall>),
     Backup {
         sources: Sources,
         file: PathBuf,
@@ -47,6 +56,29 @@ pub(crate) enum KeyAction {
     Create { role: String, tenant: Option<String>, name: String },
     List,
     Revoke { id: String },
+}
+
+/// Tables of an application's PostgreSQL, as records of a running server.
+pub(crate) struct ConnectCall {
+    /// Only how logs are written.
+    pub(crate) sources: Sources,
+    pub(crate) source_url: Option<SecretString>,
+    pub(crate) key: Option<SecretString>,
+    pub(crate) outbox_schema: String,
+    pub(crate) work: ConnectWork,
+}
+
+pub(crate) enum ConnectWork {
+    Install { asked: Asked, on_sql: OnSql },
+    Remove { table: Table, on_sql: OnSql },
+    Deliver { server: String, profile: Option<String>, until: Until },
+}
+
+/// What is done with SQL that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnSql {
+    Print,
+    Run,
 }
 
 /// A captured request, and how to check it.
@@ -119,6 +151,13 @@ pub(crate) fn command() -> Command {
                 .after_help(after_settings()),
         )
         .subcommand(migrate_command())
+        .subcommand(
+            Command::new("connect")
+                .about("Brings an application's own tables: their changes become changes of records.")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .subcommand(connect_postgres_command()),
+        )
         .subcommand(
             with_settings(Command::new("backup"))
                 .about("Writes a copy of the data folder's database into one file, also while the server runs.")
@@ -206,6 +245,104 @@ fn migrate_command() -> Command {
                 .value_name("URL")
                 .help("postgres://user:password@host:5432/database. Default: POSTRIDER_DATABASE_URL."),
         )
+}
+
+fn connect_postgres_command() -> Command {
+    let command = Command::new("postgres")
+        .about("Reads changes of tables from a PostgreSQL, and tells a running server of them, at least once.")
+        .after_help(
+            "First --print-sql shows the triggers for a table, and --apply makes them. Without these it is the connector, for\n\
+             all tables that have triggers, until it is stopped. The key to the server, a publisher's, comes from\n\
+             POSTRIDER_API_KEY, and a source's URL with a password better from POSTRIDER_SOURCE_URL, since a command line is\n\
+             read by every user of the machine. docs/connect-postgres.md has the whole story.",
+        )
+        .arg(
+            valued("source_url", "URL", "postgres://user:password@host:5432/database")
+                .env("POSTRIDER_SOURCE_URL")
+                .hide_env_values(true),
+        )
+        .arg(
+            valued("outbox_schema", "SCHEMA", "The schema that the outbox is in.")
+                .env("POSTRIDER_OUTBOX_SCHEMA")
+                .default_value(DEFAULT_OUTBOX_SCHEMA),
+        )
+        .next_help_heading("The connector")
+        .arg(
+            valued("server", "URL", "Where the server is.")
+                .env("POSTRIDER_URL")
+                .default_value(DEFAULT_SERVER),
+        )
+        .arg(valued("profile", "NAME", "For records that name their tenant, where several profiles have the kind."))
+        .arg(switch("once", "End when the outbox is empty.").conflicts_with("sql"));
+    with_table(command).next_help_heading("Logs").args(log_settings().map(|setting| {
+        let help = format!("{} [default: {}] [env: {}]", setting.about, setting.default, setting.variable());
+        Arg::new(setting.name).long(setting.flag()).value_name(setting.value).help(help)
+    }))
+}
+
+/// What says that the command is about a table's triggers, and how they are to be.
+fn with_table(command: Command) -> Command {
+    command
+        .next_help_heading("The triggers of a table")
+        .arg(switch("print_sql", "Print the outbox and the triggers of --table, to be reviewed."))
+        .arg(
+            switch("apply", "Make them, in one transaction. With --remove: remove them.")
+                .conflicts_with("print_sql"),
+        )
+        .arg(switch("remove", "Print how the triggers are removed, and the outbox with the last of them."))
+        .group(ArgGroup::new("sql").args(["print_sql", "apply", "remove"]).multiple(true).requires("table"))
+        .arg(
+            valued(
+                "table",
+                "[SCHEMA.]TABLE",
+                "As it is in the database, case included; with a dot in it: quoted.",
+            )
+            .value_parser(table_name)
+            .requires("sql"),
+        )
+        .args(
+            [
+                valued("kind", "KIND", "What kind of records the rows are."),
+                valued(
+                    "id_column",
+                    "COLUMN",
+                    "The records' id, unique and not null. [default: the primary key]",
+                ),
+                valued("columns", "COLUMN,…", "What is told. [default: all columns, also later ones]")
+                    .value_parser(column_names),
+                valued("tenant", "ID", "The tenant whose records the rows are."),
+                valued("tenant_column", "COLUMN", "Each row's tenant. A row where it is null is not told.")
+                    .conflicts_with("tenant"),
+                switch("no_notify", "Triggers that do not wake the connector: it looks once a second."),
+            ]
+            .map(|arg| arg.requires("table")),
+        )
+}
+
+fn valued(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name.replace('_', "-")).value_name(value).help(help)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name.replace('_', "-")).action(ArgAction::SetTrue).help(help)
+}
+
+/// The settings of a server that hold for a connector as well.
+fn log_settings() -> impl Iterator<Item = &'static Setting> {
+    SETTINGS.iter().filter(|setting| setting.name.starts_with("log_"))
+}
+
+fn table_name(written: &str) -> Result<Table, String> {
+    let mut names = names::split(written, '.')?;
+    match (names.pop(), names.pop(), names.is_empty()) {
+        (Some(name), None, true) => Ok(Table { schema: "public".to_owned(), name }),
+        (Some(name), Some(schema), true) => Ok(Table { schema, name }),
+        _ => Err("write it as TABLE or SCHEMA.TABLE; a name with a dot in it in double quotes".to_owned()),
+    }
+}
+
+fn column_names(written: &str) -> Result<Vec<String>, String> {
+    names::split(written, ',')
 }
 
 fn verify_command() -> Command {
@@ -311,7 +448,7 @@ fn with_server(command: Command) -> Command {
         Arg::new("server")
             .long("server")
             .value_name("URL")
-            .default_value("http://127.0.0.1:8080")
+            .default_value(DEFAULT_SERVER)
             .help("Where the server is. The key to it comes from POSTRIDER_OPERATOR_KEY."),
     )
 }
@@ -324,6 +461,10 @@ fn read(matches: &ArgMatches) -> Call {
             sources: sources(given),
             url: given.get_one::<String>("url").map(|url| SecretString::from(url.as_str())),
         },
+        Some(("connect", given)) => {
+            let (_, given) = given.subcommand().expect("because clap requires a subcommand");
+            Call::ConnectPostgres(Box::new(read_connect(given)))
+        }
         Some(("backup", given)) => Call::Backup {
             sources: sources(given),
             file: given.get_one::<PathBuf>("file").expect("because clap requires it").clone(),
@@ -364,6 +505,59 @@ fn read_key(matches: &ArgMatches) -> Call {
         other => unreachable!("because clap knows no subcommand {other}"),
     };
     Call::Key(KeyCall { server: text(given, "server"), action })
+}
+
+fn read_connect(given: &ArgMatches) -> ConnectCall {
+    let optional = |name: &str| given.get_one::<String>(name).filter(|text| !text.is_empty()).cloned();
+    // Container files often pass on variables that nobody set.
+    let outbox_schema = optional("outbox_schema").unwrap_or_else(|| DEFAULT_OUTBOX_SCHEMA.to_owned());
+    let on_sql = if given.get_flag("apply") { OnSql::Run } else { OnSql::Print };
+    let work = match given.get_one::<Table>("table").cloned() {
+        None => ConnectWork::Deliver {
+            server: optional("server").unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
+            profile: optional("profile"),
+            until: if given.get_flag("once") { Until::Empty } else { Until::Stopped },
+        },
+        Some(table) if given.get_flag("remove") => ConnectWork::Remove { table, on_sql },
+        Some(table) => {
+            let Some(kind) = optional("kind") else {
+                let what = "--kind says what kind of records the rows are, and is missing";
+                command().error(ErrorKind::MissingRequiredArgument, what).exit();
+            };
+            let tenant = match (optional("tenant"), optional("tenant_column")) {
+                (Some(tenant), _) => TenantOf::One(tenant),
+                (None, Some(column)) => TenantOf::Column(column),
+                (None, None) => TenantOf::Nobody,
+            };
+            let asked = Asked {
+                table,
+                outbox_schema: outbox_schema.clone(),
+                kind,
+                id_column: optional("id_column"),
+                columns: given.get_one::<Vec<String>>("columns").cloned(),
+                tenant,
+                notify: if given.get_flag("no_notify") { Notify::No } else { Notify::Yes },
+            };
+            ConnectWork::Install { asked, on_sql }
+        }
+    };
+    ConnectCall {
+        sources: log_sources(given),
+        source_url: optional("source_url").map(SecretString::from),
+        key: std::env::var("POSTRIDER_API_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from),
+        outbox_schema,
+        work,
+    }
+}
+
+/// How logs are written: what else the environment says to a server is not for a connector.
+fn log_sources(given: &ArgMatches) -> Sources {
+    let flags = log_settings()
+        .filter_map(|setting| Some((setting.name, given.get_one::<String>(setting.name)?.clone())))
+        .collect();
+    let mut sources = Sources::of_process(None, flags);
+    sources.environment.retain(|(name, _)| log_settings().any(|setting| setting.variable() == *name));
+    sources
 }
 
 fn sources(given: &ArgMatches) -> Sources {

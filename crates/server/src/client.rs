@@ -26,6 +26,24 @@ pub(crate) struct Client {
     key: SecretString,
 }
 
+/// What a request says beside its path and body.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct About<'a> {
+    /// Whom an operator or publisher acts for.
+    pub(crate) tenant: Option<&'a str>,
+    /// Of records that name their tenant: the profile that says what they are.
+    pub(crate) profile: Option<&'a str>,
+    pub(crate) idempotency_key: Option<&'a str>,
+}
+
+/// Why there is no answer.
+pub(crate) enum NoAnswer {
+    /// The request cannot be made, now or later.
+    Unsendable(String),
+    /// Nobody answered. The request may have been carried out.
+    Unheard(String),
+}
+
 /// What the server answered.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -80,29 +98,42 @@ impl Client {
         tenant: Option<&str>,
         body: Option<&Value>,
     ) -> Result<Answer, Complaint> {
-        let url = format!("{}{path}", self.server);
-        let failed = |why: String| {
+        let about = About { tenant, ..About::default() };
+        let body = body.map(|body| Bytes::from(body.to_string()));
+        self.send(method.clone(), path, about, body).await.map_err(|failure| {
+            let (NoAnswer::Unsendable(why) | NoAnswer::Unheard(why)) = failure;
             Complaint::new(
-                format!("{method} {url} did not work"),
+                format!("{method} {}{path} did not work", self.server),
                 why,
                 "check that the server runs and that its address is right (--server)",
             )
-        };
-        let target = Target::parse(&url, self.egress.policy())
-            .map_err(|refusal| failed(refusal.detail().to_owned()))?;
+        })
+    }
+
+    /// One request with a JSON body that is made already.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        about: About<'_>,
+        body: Option<Bytes>,
+    ) -> Result<Answer, NoAnswer> {
+        let target = Target::parse(&format!("{}{path}", self.server), self.egress.policy())
+            .map_err(|refusal| NoAnswer::Unsendable(refusal.detail().to_owned()))?;
         let request = Request {
-            method: method.clone(),
+            method,
             target,
-            headers: self.headers(tenant, body.is_some()).map_err(failed)?,
-            body: body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string())),
+            headers: self.headers(about, body.is_some()).map_err(NoAnswer::Unsendable)?,
+            body: body.unwrap_or_default(),
             timeout: TIMEOUT,
             partition: [0; 16],
             reuse: Reuse::Any,
             body_rule: ReadBody::ToTheEnd,
         };
-        let response = self.egress.send(request).await.result.map_err(|failure| failed(failure.detail))?;
+        let response = self.egress.send(request).await.result;
+        let response = response.map_err(|failure| NoAnswer::Unheard(failure.detail))?;
         if response.body_end != BodyEnd::Complete {
-            return Err(failed("the answer broke off".to_owned()));
+            return Err(NoAnswer::Unheard("the answer broke off".to_owned()));
         }
         Ok(Answer {
             status: response.status,
@@ -137,16 +168,22 @@ impl Client {
         ))
     }
 
-    fn headers(&self, tenant: Option<&str>, has_body: bool) -> Result<HeaderMap, String> {
+    fn headers(&self, about: About<'_>, has_body: bool) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.key.expose_secret()))
             .map_err(|_| "the key has characters that no header can carry".to_owned())?;
         bearer.set_sensitive(true);
         headers.insert(http::header::AUTHORIZATION, bearer);
-        if let Some(tenant) = tenant {
-            let value = HeaderValue::try_from(tenant)
-                .map_err(|_| "the tenant's id has characters that no header can carry".to_owned())?;
-            headers.insert(HeaderName::from_static("postrider-tenant"), value);
+        let named = [
+            ("postrider-tenant", "the tenant's id", about.tenant),
+            ("postrider-profile", "the profile's name", about.profile),
+            ("idempotency-key", "the idempotency key", about.idempotency_key),
+        ];
+        for (name, what, value) in named {
+            let Some(value) = value else { continue };
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| format!("{what} has characters that no header can carry"))?;
+            headers.insert(HeaderName::from_static(name), value);
         }
         if has_body {
             headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

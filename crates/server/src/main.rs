@@ -5,6 +5,7 @@ mod client;
 mod commands;
 mod complaint;
 mod config;
+mod connect;
 mod os;
 mod telemetry;
 mod wire;
@@ -39,6 +40,7 @@ fn run(call: Call) -> Result<ExitCode, Complaint> {
         Call::Verify(call) => return Ok(commands::verify::run(&call)),
         Call::Doctor(sources) => return in_runtime(commands::doctor::run(&sources)),
         Call::MigrateTo { sources, url } => in_runtime(commands::migrate_to::run(&sources, url))?,
+        Call::ConnectPostgres(call) => in_runtime(commands::connect::postgres(*call))?,
         Call::Backup { sources, file } => commands::backup::run(&sources, &file)?,
         Call::Restored(sources) => in_runtime(commands::restored::run(&sources))?,
         Call::OpenApi => commands::openapi::run()?,
