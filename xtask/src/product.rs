@@ -19,7 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::http::Connection;
 
 /// Only ever used for servers on loopback that live for a test.
-const OPERATOR_KEY: &str = "operator-key-of-a-test-0123456789abcdef";
+pub(crate) const OPERATOR_KEY: &str = "operator-key-of-a-test-0123456789abcdef";
 const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 /// A server that is not ready by then will not become it.
 const START_MAX: Duration = Duration::from_secs(30);

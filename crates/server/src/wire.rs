@@ -74,7 +74,7 @@ impl Running {
 }
 
 /// Starts everything that `config` describes.
-pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
+pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Running, Complaint> {
     // The listener first: a taken port is the most common mistake, and this way nothing was started yet.
     let listener = TcpListener::bind(config.listen).await.map_err(|error| {
         Complaint::new(
@@ -86,7 +86,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
     let address = listener.local_addr().map_err(|error| {
         Complaint::new("the listener has no address", error.to_string(), "run `postrider doctor`")
     })?;
-    let engine = engine(config, Some(address), LaneLimits::default()).await?;
+    let engine = engine(config, clock, Some(address), LaneLimits::default()).await?;
     let new_operator_key =
         engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
 
@@ -105,7 +105,7 @@ pub(crate) async fn start(config: &Config) -> Result<Running, Complaint> {
 /// Adds an operator key to the data folder of a stopped server.
 pub(crate) async fn new_operator_key(config: &Config) -> Result<SecretString, Complaint> {
     // Without a slot it sends nothing: this is no server, and the next one will find all that is due.
-    let engine = engine(config, None, LaneLimits::NOTHING).await?;
+    let engine = engine(config, Arc::new(SystemClock), None, LaneLimits::NOTHING).await?;
     let new = NewKey {
         role: Role::Operator,
         tenant: None,
@@ -135,10 +135,10 @@ pub(crate) fn exposure_warning(config: &Config) -> Option<(String, &'static str)
 /// `listens`: none for a command that is no server.
 async fn engine(
     config: &Config,
+    clock: Arc<dyn Clock>,
     listens: Option<SocketAddr>,
     lanes: LaneLimits,
 ) -> Result<Engine, Complaint> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(OsRandom);
     let store = open_store(config, listens, clock.as_ref(), random.clone()).await?;
     Engine::start(Parts {

@@ -6,6 +6,7 @@
 mod load;
 mod raw;
 mod receiver;
+mod records;
 mod report;
 mod scenario;
 pub(crate) mod sink;
@@ -33,7 +34,7 @@ pub(crate) enum Kind {
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours; on PostgreSQL also nodes, claims.
+    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours, records; on PostgreSQL also nodes, claims.
     #[arg(long = "only", value_name = "SCENARIO")]
     only: Vec<String>,
     /// A tenth of the load: for trying it out, not for quoting.

@@ -72,6 +72,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: |world| Box::pin(neighbours(world)),
     },
     Scenario {
+        name: "records",
+        what: "an import of 1,000,000 records, and a scan that finds 10,000 of them due",
+        on: BOTH,
+        run: |world| Box::pin(records(world)),
+    },
+    Scenario {
         name: "nodes",
         what: "two nodes against one, one tenant with a webhook on each: three pairs",
         on: &[Kind::Postgres],
@@ -536,4 +542,12 @@ impl Display for Histogram {
         }
         Ok(())
     }
+}
+
+async fn records(world: &World<'_>) -> Result<Vec<Figure>> {
+    let house = House::open(world, 0, &[]).await?;
+    let (records, due) = (world.scale.of(990_000), world.scale.of(10_000));
+    let figures = super::records::measure(&house.server, &world.sink.url(SLOT), records, due).await?;
+    house.close().await?;
+    Ok(figures)
 }

@@ -17,8 +17,10 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use jiff::tz::TimeZone;
 use postrider_domain::random::Random as _;
-use postrider_domain::time::Clock as _;
+use postrider_domain::schedule;
+use postrider_domain::time::{Clock as _, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -32,7 +34,7 @@ use crate::cli::AfterDemo;
 use crate::client::Client;
 use crate::complaint::Complaint;
 use crate::config::Config;
-use crate::os::{OsRandom, SystemClock};
+use crate::os::{AdvancedClock, OsRandom, SystemClock};
 use crate::{telemetry, wire};
 
 /// No step takes this long on a machine that works: a webhook on loopback takes milliseconds.
@@ -49,65 +51,117 @@ const ASK_AGAIN: Duration = Duration::from_millis(10);
 struct System {
     profile: &'static str,
     plan: Option<&'static str>,
-    event: &'static str,
+    acts: &'static [Act],
     way: Way,
+    /// What arrives, in the order of names. Of none: each type of the profile.
+    events: &'static [&'static str],
     /// Whether a received request proves itself, as the system's text tells receivers to find out.
     check: fn(&HeaderMap, &[u8], &str) -> Result<(), String>,
     how: &'static str,
+}
+
+/// What the application does.
+#[derive(Clone, Copy)]
+enum Act {
+    /// Registers the type, and publishes its example.
+    Register(&'static str, &'static str),
+    /// Publishes the example of each type of the profile.
+    PublishEach,
+    /// Writes a record; what follows is the profile's affair. `{tenant}`, `{yesterday}` and `{daily}` stand for values.
+    Put(&'static str, &'static str),
 }
 
 /// What is special about a system's way from configuration to delivery.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Immediate,
-    /// Goes out with the daily scan, which the demo runs by hand.
+    /// Goes out with the daily scan, to whose hour the demo's clock goes ahead.
     Scan,
     /// The tenant's one webhook, in its settings.
     InSettings,
-    /// The event type is registered first.
-    Registered,
 }
 
 const SYSTEMS: [System; 5] = [
     System {
         profile: "standard",
         plan: None,
-        event: "invoice.paid",
-        way: Way::Registered,
+        acts: &[Act::Register(
+            "invoice.paid",
+            r#"{"invoice": "in_1042", "amount": 129.5, "currency": "CHF"}"#,
+        )],
+        way: Way::Immediate,
+        events: &["invoice.paid"],
         check: standard_holds,
-        how: "Standard Webhooks: base64 HMAC of id.timestamp.body, timestamp fresh",
-    },
-    System {
-        profile: "runtight",
-        plan: Some("pro"),
-        event: "wo.completed",
-        way: Way::Scan,
-        check: |headers, body, secret| prefixed_hex_holds(headers, "x-webhook-signature", body, secret),
-        how: "sha256= and hex HMAC of the raw body; after the scan was run",
+        how: "an event was published; Standard Webhooks: base64 HMAC of id.timestamp.body, timestamp fresh",
     },
     System {
         profile: "smartmaintenance",
         plan: None,
-        event: "task.completed",
+        acts: &[Act::PublishEach],
         way: Way::Immediate,
+        events: &[],
         check: |headers, body, secret| prefixed_hex_holds(headers, "x-smtm-signature", body, secret),
-        how: "sha256= and hex HMAC of the raw body",
+        how: "its eleven events were published; sha256= and hex HMAC of the raw body",
     },
     System {
         profile: "org-jobs",
         plan: None,
-        event: "job.created",
+        acts: &[
+            Act::Put(
+                "job/job-1",
+                r#"{"jobName": "Smith Residence", "status": "draft", "ownerUserId": "u-1",
+                "createdAt": "2026-03-01T10:00:00.000Z", "updatedAt": "2026-03-01T10:00:00.000Z"}"#,
+            ),
+            Act::Put(
+                "job/job-1",
+                r#"{"jobName": "Smith Residence", "status": "draft", "ownerUserId": "u-1",
+                "createdAt": "2026-03-01T10:00:00.000Z", "updatedAt": "2026-03-02T10:00:00.000Z",
+                "sharing": {"organizationId": "{tenant}"}}"#,
+            ),
+            Act::Put(
+                "job/job-1",
+                r#"{"jobName": "Smith Residence - Fire Damage", "status": "inventory", "ownerUserId": "u-1",
+                "createdAt": "2026-03-01T10:00:00.000Z", "updatedAt": "2026-03-03T10:00:00.000Z",
+                "sharing": {"organizationId": "{tenant}"}}"#,
+            ),
+        ],
         way: Way::InSettings,
+        events: &["job.created", "job.updated"],
         check: |headers, body, secret| prefixed_hex_holds(headers, "x-webhook-signature", body, secret),
-        how: "sha256= and hex HMAC of the raw body",
+        how: "a job was written, linked to the organisation, renamed; sha256= and hex HMAC of the raw body",
     },
     System {
         profile: "rcmanager",
         plan: None,
-        event: "maintenance.task.created",
+        acts: &[
+            Act::Put("vehicle/v-1", r#"{"name": "Slash 4x4"}"#),
+            Act::Put("part/p-1", r#"{"name": "Pinion", "quantity": 6, "threshold": 5}"#),
+            Act::Put("part/p-1", r#"{"name": "Pinion", "quantity": 5, "threshold": 5}"#),
+            Act::Put("part/p-1", r#"{"name": "Pinion", "quantity": 4, "threshold": 5}"#),
+        ],
         way: Way::Immediate,
+        events: &["parts.inventory.low", "vehicle.created"],
         check: rewritten_body_holds,
-        how: "hex HMAC of the body parsed and written again",
+        how: "a vehicle was written, and stock fell to 5 and 4: low once; hex HMAC of the body parsed and written again",
+    },
+    System {
+        profile: "runtight",
+        plan: Some("pro"),
+        acts: &[
+            Act::Put(
+                "work_order/wo-1",
+                r#"{"title": "Inspect the press", "priority": "high", "status": "open",
+                "wo_type": "corrective", "due_date": "{yesterday}", "asset_id": "a-1"}"#,
+            ),
+            Act::Put(
+                "pm_template/pm-1",
+                r#"{"title": "Weekly inspection", "priority": "low", "asset_id": "a-1", "cron": "{daily}"}"#,
+            ),
+        ],
+        way: Way::Scan,
+        events: &["pm.due", "wo.created", "wo.created", "wo.overdue"],
+        check: |headers, body, secret| prefixed_hex_holds(headers, "x-webhook-signature", body, secret),
+        how: "a work order and a template were written, and the clock went ahead to the daily scan at 06:00",
     },
 ];
 
@@ -134,7 +188,8 @@ pub(crate) async fn run(after: AfterDemo) -> Result<ExitCode, Complaint> {
     };
     telemetry::start(&config)?;
     let mut receiver = Receiver::start().await?;
-    let running = wire::start(&config).await?;
+    let clock = Arc::new(AdvancedClock::new());
+    let running = wire::start(&config, clock.clone()).await?;
     let api = format!("http://{}", running.address());
     let client = Client::new(&api, key.clone())?;
 
@@ -145,10 +200,14 @@ pub(crate) async fn run(after: AfterDemo) -> Result<ExitCode, Complaint> {
     );
     println!("{:<18} {:<26} {:<7} {:>10}  signature", "system", "event", "status", "latency");
     let mut held = true;
-    for system in &SYSTEMS {
-        held &= told(show(&client, &mut receiver, system).await);
+    let (last, others) = SYSTEMS.split_last().expect("because there are five");
+    for system in others {
+        held &= told(show(&client, &mut receiver, system, &clock).await);
     }
     held &= told(show_retry(&client, &mut receiver).await);
+    // The clock goes ahead: nothing that is measured comes after it.
+    println!();
+    held &= told(show(&client, &mut receiver, last, &clock).await);
     held &= told(show_ledgers(&client).await);
     println!("\n{}", if held { "All of it held." } else { "Not all of it held: see the lines above." });
 
@@ -190,32 +249,106 @@ fn tenant_of(profile: &str) -> String {
     format!("demo-{profile}")
 }
 
-/// One system: tenant, webhook, its own example event, the delivery, and the line about it.
-async fn show(client: &Client, receiver: &mut Receiver, system: &System) -> Result<(), Complaint> {
+/// One system: tenant, webhook, what the application does, and a line for what arrives.
+async fn show(
+    client: &Client,
+    receiver: &mut Receiver,
+    system: &System,
+    clock: &AdvancedClock,
+) -> Result<(), Complaint> {
     let tenant = tenant_of(system.profile);
     create_tenant(client, &tenant, system).await?;
     let url = receiver.url(system.profile);
     let secret = create_webhook(client, &tenant, &url, system).await?;
     receiver.expect(system.profile, system.check, &secret, &[]);
-    if system.way == Way::Registered {
-        let registered = json!({ "type": system.event, "example": { "invoice": "in_1042", "amount": 129.5, "currency": "CHF" } });
-        client.expect(Method::POST, "/v1/event-types", Some(&tenant), Some(&registered)).await?;
-    }
-    let known =
-        client.expect(Method::GET, &format!("/v1/event-types/{}", system.event), Some(&tenant), None).await?;
-
     let mut began = Instant::now();
-    let event = json!({ "type": system.event, "data": known["example"] });
-    client.expect(Method::POST, "/v1/events", Some(&tenant), Some(&event)).await?;
+    let mut published = Vec::new();
+    for act in system.acts {
+        published.extend(act.done(client, &tenant, clock).await?);
+    }
+    let expected = match system.events {
+        [] => published,
+        events => events.iter().map(|event| (*event).to_owned()).collect(),
+    };
     if system.way == Way::Scan {
         began = Instant::now();
-        client.expect(Method::POST, "/v1/scans/run", Some(&tenant), None).await?;
+        clock.advance(until_scan(clock.now()));
     }
-    let arrived = receiver.next(system.profile).await?;
-    line(system.profile, system.event, &arrived, began);
-    arrived.proof?;
+    let mut arrived = Vec::with_capacity(expected.len());
+    for _ in &expected {
+        arrived.push(receiver.next(system.profile).await?);
+    }
+    arrived.sort_by(|one, other| one.event_type.cmp(&other.event_type));
+    for arrival in &arrived {
+        line(system.profile, &arrival.event_type, arrival, began);
+    }
+    let mut expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    let types: Vec<&str> = arrived.iter().map(|arrival| arrival.event_type.as_str()).collect();
+    if types != expected {
+        return Err(did_not_hold(format!("{types:?} arrived instead of {expected:?}")));
+    }
+    let count = arrived.len();
+    arrived.into_iter().try_for_each(|arrival| arrival.proof)?;
     println!("{:<18} {}", "", system.how);
-    until_delivered(client, &tenant, 1).await
+    until_delivered(client, &tenant, count).await
+}
+
+impl Act {
+    /// Answers the types of what was published.
+    async fn done(
+        self,
+        client: &Client,
+        tenant: &str,
+        clock: &AdvancedClock,
+    ) -> Result<Vec<String>, Complaint> {
+        match self {
+            Self::Register(event_type, example) => {
+                let example: Value = serde_json::from_str(example).unwrap_or_default();
+                let body = json!({ "type": event_type, "example": example });
+                client.expect(Method::POST, "/v1/event-types", Some(tenant), Some(&body)).await?;
+                let event = json!({ "type": event_type, "data": example });
+                client.expect(Method::POST, "/v1/events", Some(tenant), Some(&event)).await?;
+                Ok(vec![event_type.to_owned()])
+            }
+            Self::PublishEach => {
+                let known = client.expect(Method::GET, "/v1/event-types", Some(tenant), None).await?;
+                let known = known["data"].as_array().cloned().unwrap_or_default();
+                let mut published = Vec::new();
+                for known in known.iter().filter(|known| known["origin"] == "profile") {
+                    let event = json!({ "type": known["type"], "data": known["example"] });
+                    client.expect(Method::POST, "/v1/events", Some(tenant), Some(&event)).await?;
+                    published.extend(known["type"].as_str().map(str::to_owned));
+                }
+                Ok(published)
+            }
+            Self::Put(record, content) => {
+                let today = schedule::date_in(clock.now(), &zone());
+                let yesterday = today.yesterday().unwrap_or(today).to_string();
+                let content = content
+                    .replace("{tenant}", tenant)
+                    .replace("{yesterday}", &yesterday)
+                    .replace("{daily}", "0 6 * * *");
+                let content: Value = serde_json::from_str(&content).unwrap_or_default();
+                client
+                    .expect(Method::PUT, &format!("/v1/records/{record}"), Some(tenant), Some(&content))
+                    .await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// The demo's tenants live there.
+const ZONE: &str = "Asia/Jakarta";
+
+fn zone() -> TimeZone {
+    TimeZone::get(ZONE).unwrap_or(TimeZone::UTC)
+}
+
+/// How long it is until the next 06:00 of the tenants' wall clock.
+fn until_scan(now: Timestamp) -> Duration {
+    schedule::next_scan(now, &zone(), (6, 0)).since(now)
 }
 
 fn line(system: &str, event: &str, arrived: &Arrival, began: Instant) {
@@ -232,7 +365,7 @@ async fn create_tenant(client: &Client, tenant: &str, system: &System) -> Result
         "id": tenant,
         "name": "PT Kahatex",
         "profile": system.profile,
-        "timezone": "Asia/Jakarta",
+        "timezone": ZONE,
         "attributes": { "company_id": 1 },
     });
     if let Some(plan) = system.plan {
@@ -274,9 +407,8 @@ async fn show_retry(client: &Client, receiver: &mut Receiver) -> Result<(), Comp
     create_tenant(client, &tenant, system).await?;
     let secret = create_webhook(client, &tenant, &receiver.url(FAILING), system).await?;
     receiver.expect(FAILING, system.check, &secret, &[StatusCode::INTERNAL_SERVER_ERROR]);
-    let known =
-        client.expect(Method::GET, &format!("/v1/event-types/{}", system.event), Some(&tenant), None).await?;
-    let event = json!({ "type": system.event, "data": known["example"] });
+    let known = client.expect(Method::GET, "/v1/event-types/task.completed", Some(&tenant), None).await?;
+    let event = json!({ "type": "task.completed", "data": known["example"] });
 
     println!("\nAn endpoint that fails once; this profile retries after 1, 5, 25, 125 and 625 s:");
     let began = Instant::now();
@@ -296,21 +428,21 @@ async fn show_retry(client: &Client, receiver: &mut Receiver) -> Result<(), Comp
         return Err(did_not_hold("the retry had another X-SMTM-Delivery than the first attempt"));
     }
     println!("{:<18} after {:.3} s, with the same X-SMTM-Delivery", "", waited.as_secs_f64());
-    until_delivered(client, &tenant, 2).await
+    until_delivered(client, &tenant, 1).await
 }
 
 /// Waits until the API says so as well: what the receiver saw and what the log says are two things.
-async fn until_delivered(client: &Client, tenant: &str, attempts: u64) -> Result<(), Complaint> {
+async fn until_delivered(client: &Client, tenant: &str, count: usize) -> Result<(), Complaint> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let deliveries = client.expect(Method::GET, "/v1/deliveries", Some(tenant), None).await?;
-        let delivery = &deliveries["data"][0];
-        if delivery["state"] == "delivered" && delivery["attemptCount"] == attempts {
+        let all = deliveries["data"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if all.len() == count && all.iter().all(|delivery| delivery["state"] == "delivered") {
             return Ok(());
         }
         if Instant::now() > deadline {
             return Err(did_not_hold(format!(
-                "the log of {tenant} does not say delivered after {attempts} attempts: {delivery}"
+                "the log of {tenant} does not say {count} delivered: {deliveries}"
             )));
         }
         tokio::time::sleep(ASK_AGAIN).await;

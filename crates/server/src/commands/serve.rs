@@ -1,9 +1,12 @@
 //! `postrider serve`: a server until SIGTERM or SIGINT.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret as _;
 
 use crate::complaint::Complaint;
 use crate::config::{Config, Sources};
+use crate::os::SystemClock;
 use crate::{telemetry, wire};
 
 pub(crate) async fn run(sources: &Sources) -> Result<(), Complaint> {
@@ -11,7 +14,7 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Complaint> {
     telemetry::start(&config)?;
     // Asked for before anything starts, so that a signal during the start is not lost.
     let told_to_end = until_told_to_end()?;
-    let mut running = wire::start(&config).await?;
+    let mut running = wire::start(&config, Arc::new(SystemClock)).await?;
 
     println!("Postrider listens on http://{}", running.address());
     match &config.database_url {

@@ -5,6 +5,9 @@
 
 mod stage;
 mod system_a;
+mod system_a_records;
 mod system_b;
 mod system_d;
+mod system_d_records;
 mod system_e;
+mod system_e_records;

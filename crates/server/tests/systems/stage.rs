@@ -63,7 +63,17 @@ impl Reply {
 impl Stage {
     /// A tenant of `profile`, as each of the systems would have it.
     pub(crate) async fn of(profile: &str) -> Self {
-        let stage = Self::bare().await;
+        Self::of_since(profile, ManualClock::default()).await
+    }
+
+    /// The same, begun at another moment, RFC 3339.
+    pub(crate) async fn of_at(profile: &str, moment: &str) -> Self {
+        let clock = ManualClock::at(Timestamp::parse_rfc3339(moment).expect("a time"));
+        Self::of_since(profile, clock).await
+    }
+
+    async fn of_since(profile: &str, clock: ManualClock) -> Self {
+        let stage = Self::bare(clock).await;
         let tenant = json!({
             "id": TENANT,
             "name": "PT Kahatex",
@@ -77,9 +87,9 @@ impl Stage {
     }
 
     /// Without a tenant.
-    pub(crate) async fn bare() -> Self {
+    pub(crate) async fn bare(clock: ManualClock) -> Self {
         let folder = TempDir::new().expect("a folder for the store");
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(clock);
         let engine = start(folder.path(), &clock).await;
         let router = router_of(&engine);
         Self { clock, receiver: Receiver::start().await, engine, router, folder }
@@ -87,11 +97,18 @@ impl Stage {
 
     /// Stops as SIGTERM does, and starts again on the same folder.
     pub(crate) async fn restart(self) -> Self {
+        let now = self.clock.now();
+        self.restart_at(&now.to_string()).await
+    }
+
+    /// The same, after some time.
+    pub(crate) async fn restart_at(self, moment: &str) -> Self {
         let Self { clock, receiver, engine, router, folder } = self;
         drop(router);
         engine.stop(Duration::from_secs(5)).await;
         engine.store().close().await;
         drop(engine);
+        clock.set(Timestamp::parse_rfc3339(moment).expect("a time"));
         let engine = start(folder.path(), &clock).await;
         let router = router_of(&engine);
         Self { clock, receiver, engine, router, folder }
@@ -156,8 +173,52 @@ impl Stage {
         self.post("/v1/events", &json!({ "type": event_type, "data": data })).await
     }
 
-    pub(crate) async fn run_scan(&self) {
-        self.as_operator(Method::POST, "/v1/scans/run", &Value::Null).await.ok();
+    pub(crate) async fn run_scan(&self) -> Value {
+        self.as_operator(Method::POST, "/v1/scans/run", &Value::Null).await.ok()
+    }
+
+    /// Writes a record, whole: `work_order/wo-1`.
+    pub(crate) async fn put(&self, record: &str, content: &Value) -> Value {
+        self.as_operator(Method::PUT, &format!("/v1/records/{record}"), content).await.ok()
+    }
+
+    /// All events, oldest first.
+    pub(crate) async fn events(&self) -> Vec<Value> {
+        self.get("/v1/events?limit=100&order=asc").await["data"].as_array().expect("a list").clone()
+    }
+
+    /// The types of all events, oldest first.
+    pub(crate) async fn types(&self) -> Vec<String> {
+        self.events().await.iter().map(|event| event["type"].as_str().expect("a type").to_owned()).collect()
+    }
+
+    /// Waits until there are so many events of a type, and gives them, oldest first.
+    pub(crate) async fn until_events(&self, event_type: &str, count: usize) -> Vec<Value> {
+        let began = real_time();
+        loop {
+            let page = self.get(&format!("/v1/events?type={event_type}&limit=100&order=asc")).await;
+            let events = page["data"].as_array().expect("a list").clone();
+            if events.len() >= count {
+                assert_eq!(events.len(), count, "{events:#?}");
+                return events;
+            }
+            assert!(began.elapsed() < PATIENCE, "waited in vain for {count} {event_type}: {events:#?}");
+            postrider_testkit::clock::turn().await;
+        }
+    }
+
+    /// Moves the clock to a moment, RFC 3339.
+    pub(crate) fn at(&self, moment: &str) {
+        self.clock.set(Timestamp::parse_rfc3339(moment).expect("a time"));
+    }
+
+    pub(crate) async fn zone(&self, zone: &str) {
+        self.patch("/v1/tenants/tenant-uuid", &json!({ "timezone": zone })).await;
+    }
+
+    /// Another engine's work on the same store, as another node's would be.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
     }
 
     /// All deliveries, oldest first.
