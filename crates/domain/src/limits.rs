@@ -124,7 +124,9 @@ pub const RECORDS_BATCH_MAX: usize = 500;
 /// Bytes of an import's lines that are judged and written together; and of what is stored of the same records, which is read
 /// for that. Numbers and small strings take many times as much when they are parsed.
 pub const RECORDS_BATCH_BYTES: usize = 1024 * 1024;
-pub const RECORDS_READ_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub const RECORDS_READ_BYTES_MAX: u64 = 2 * BATCH_BODY_BYTES_MAX as u64;
+/// The same, of all that is judged at one time: others wait until there is room.
+pub const RECORDS_READ_BYTES_IN_ALL: u64 = 2 * RECORDS_READ_BYTES_MAX;
 /// A line of an import: a record with its id, before whitespace is taken out.
 pub const IMPORT_LINE_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX;
 /// How often a write is judged anew because another process changed the record meanwhile.

@@ -450,7 +450,7 @@ async fn what_is_stored_bounds_what_is_changed_at_once() {
     let world = World::start().await;
     world.tenant("acme", "rcmanager").await;
     let large = "x".repeat(200_000);
-    let ids: Vec<String> = (0..25).map(|n| format!("p-{n}")).collect();
+    let ids: Vec<String> = (0..90).map(|n| format!("p-{n}")).collect();
     for id in &ids {
         put(&world, "acme", &format!("part/{id}"), &json!({"notes": large})).await.expect_status(200);
     }
@@ -462,6 +462,6 @@ async fn what_is_stored_bounds_what_is_changed_at_once() {
     let report = import(&world, "?report=refused", &lines).await;
     assert_eq!(
         (&report[0]["summary"]["updated"], &report[0]["summary"]["complete"]),
-        (&json!(25), &json!(true))
+        (&json!(90), &json!(true))
     );
 }

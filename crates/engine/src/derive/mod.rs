@@ -15,8 +15,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use postrider_domain::id::TenantId;
+use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, Semaphore, SemaphorePermit};
 
 use crate::outbound::dispatch::Outbound;
 
@@ -28,6 +29,8 @@ pub struct Derive {
     locks: Arc<Locks>,
     hasher: RandomState,
     last_version: AtomicI64,
+    /// For what is stored of records that are judged, in KiB.
+    room: Semaphore,
     /// Tenants whose scan runs in this process, and how many of each.
     scanning: Mutex<HashMap<TenantId, usize>>,
 }
@@ -73,6 +76,10 @@ impl Drop for Scanning<'_> {
     }
 }
 
+fn kib(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX)
+}
+
 impl Derive {
     pub fn new(outbound: Arc<Outbound>) -> Self {
         Self {
@@ -80,6 +87,7 @@ impl Derive {
             locks: Arc::default(),
             hasher: RandomState::new(),
             last_version: AtomicI64::new(0),
+            room: Semaphore::new(kib(limits::RECORDS_READ_BYTES_IN_ALL) as usize),
             scanning: Mutex::default(),
         }
     }
@@ -102,6 +110,12 @@ impl Derive {
             held.guards.push((key, guard));
         }
         held
+    }
+
+    /// Waits until there is room for so many bytes of records, which is given back when the answer is dropped.
+    pub(crate) async fn room_for(&self, bytes: u64) -> SemaphorePermit<'_> {
+        let all = kib(limits::RECORDS_READ_BYTES_IN_ALL);
+        self.room.acquire_many(kib(bytes).min(all)).await.expect("because nobody closes it")
     }
 
     /// Whether a tenant's scan runs in this process.

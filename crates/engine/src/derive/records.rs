@@ -166,7 +166,19 @@ impl Derive {
         events: Events,
         keep: Option<Keep<'_>>,
     ) -> Result<Batch, EngineError> {
-        let mut works = self.read(place, changes).await?;
+        let mut ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let bytes = self.outbound.store.record_bytes(&place.scope, &place.kind, &ids).await?;
+        if ids.len() > 1 && bytes > limits::RECORDS_READ_BYTES_MAX {
+            let detail = format!(
+                "These records have {bytes} bytes together as they are stored; at most {} are changed at once. Change fewer of them.",
+                limits::RECORDS_READ_BYTES_MAX
+            );
+            return Err(EngineError::refused(Code::TooManyItems, detail));
+        }
+        let _room = self.room_for(bytes).await;
+        let mut works = self.read(place, ids).await?;
         let now = self.outbound.clock.now();
         let judging = Judging { now, events, at_once: false };
         let mut caused: Vec<Caused> = Vec::new();
@@ -255,18 +267,7 @@ impl Derive {
         Ok(outcome)
     }
 
-    async fn read(&self, place: &Place, changes: &[Change]) -> Result<HashMap<String, Working>, EngineError> {
-        let mut ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let bytes = self.outbound.store.record_bytes(&place.scope, &place.kind, &ids).await?;
-        if ids.len() > 1 && bytes > limits::RECORDS_READ_BYTES_MAX {
-            let detail = format!(
-                "These records have {bytes} bytes together as they are stored; at most {} are changed at once. Change fewer of them.",
-                limits::RECORDS_READ_BYTES_MAX
-            );
-            return Err(EngineError::refused(Code::TooManyItems, detail));
-        }
+    async fn read(&self, place: &Place, ids: Vec<&str>) -> Result<HashMap<String, Working>, EngineError> {
         let rules = if place.keeps_marks() { Rules::With } else { Rules::Without };
         let states = self.outbound.store.record_states(&place.scope, &place.kind, &ids, rules).await?;
         ids.into_iter()

@@ -146,12 +146,18 @@ impl Derive {
         let judging = Judging { now: until, events: Events::Fire, at_once: true };
         let (mut caused, mut works, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         let mut scanned = Scanned::default();
+        let mut bytes = 0;
+        for (kind, ids) in &kinds {
+            let ids: Vec<&str> = ids.keys().map(String::as_str).collect();
+            bytes += self.outbound.store.record_bytes(&scope, kind, &ids).await?;
+        }
+        let large = bytes > limits::RECORDS_READ_BYTES_MAX;
+        let _room = self.room_for(bytes.min(limits::RECORDS_READ_BYTES_MAX)).await;
         for (kind, ids) in kinds {
             let place = Place { scope, kind, owner: Owner::Tenant(tenant.clone()) };
             let (keys, come): (Vec<String>, Vec<Vec<RuleDue>>) = ids.into_iter().unzip();
             let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-            let bytes = self.outbound.store.record_bytes(&scope, &place.kind, &keys).await?;
-            if bytes > limits::RECORDS_READ_BYTES_MAX {
+            if large {
                 // The turn of the others comes with the next look.
                 keys.truncate(LARGE_LOOKS_MAX);
             }
