@@ -47,6 +47,7 @@ pub async fn scans(derive: Arc<Derive>) {
         looked: HashMap::new(),
         queue: VecDeque::new(),
         waiting: HashSet::new(),
+        more: HashSet::new(),
         under_way: HashMap::new(),
         tasks: JoinSet::new(),
         rest: HashMap::new(),
@@ -57,6 +58,7 @@ pub async fn scans(derive: Arc<Derive>) {
         if !station.derive.outbound.leads() {
             station.queue.clear();
             station.waiting.clear();
+            station.more.clear();
             station.looked.clear();
             refill_at = now.plus(LEAD_LOOK_EVERY);
         } else if now >= refill_at || refill_at.since(now) > LOOK_EVERY {
@@ -73,10 +75,15 @@ pub async fn scans(derive: Arc<Derive>) {
         station.start();
         tokio::select! {
             () = clock.sleep_until(refill_at) => {}
-            Some(ended) = station.tasks.join_next_with_id() => match ended {
-                Ok((task, ended)) => station.ended(task, ended.map_err(|error| error.to_string())),
-                Err(error) => station.ended(error.id(), Err(error.to_string())),
-            },
+            Some(ended) = station.tasks.join_next_with_id() => {
+                let asked_again = match ended {
+                    Ok((task, ended)) => station.ended(task, ended.map_err(|error| error.to_string())),
+                    Err(error) => station.ended(error.id(), Err(error.to_string())),
+                };
+                if asked_again {
+                    refill_at = clock.now();
+                }
+            }
         }
     }
 }
@@ -88,6 +95,8 @@ struct Station {
     /// What waits for a place.
     queue: VecDeque<(TenantId, Work)>,
     waiting: HashSet<TenantId>,
+    /// Tenants of whom more was found while something of them was under way.
+    more: HashSet<TenantId>,
     under_way: HashMap<task::Id, TenantId>,
     tasks: JoinSet<Result<(), StoreError>>,
     /// Tenants whose scan did not come to its end, until it is tried again.
@@ -158,13 +167,15 @@ impl Station {
 
     /// False: something of the tenant is under way or waits; it is asked about again.
     fn wait_for_place(&mut self, tenant: TenantId, work: Work) -> bool {
-        let busy = self.rest.contains_key(&tenant)
-            || self.under_way.values().any(|other| *other == tenant)
-            || !self.waiting.insert(tenant);
-        if !busy {
-            self.queue.push_back((tenant, work));
+        if self.rest.contains_key(&tenant) {
+            return false;
         }
-        !busy
+        if self.under_way.values().any(|other| *other == tenant) || !self.waiting.insert(tenant) {
+            self.more.insert(tenant);
+            return false;
+        }
+        self.queue.push_back((tenant, work));
+        true
     }
 
     /// Begins what waits, as far as there are places.
@@ -185,14 +196,18 @@ impl Station {
         }
     }
 
-    fn ended(&mut self, task: task::Id, ended: Result<(), String>) {
-        let Some(tenant) = self.under_way.remove(&task) else { return };
+    /// True: more of the tenant is due, and was put off.
+    fn ended(&mut self, task: task::Id, ended: Result<(), String>) -> bool {
+        let Some(tenant) = self.under_way.remove(&task) else { return false };
+        let more = self.more.remove(&tenant);
         if let Err(error) = ended {
             tracing::error!(%error, %tenant, "scan.cut_short");
             // What it had not done is still due, and its row open: it goes on, or is begun anew.
             self.looked.remove(&tenant);
             self.rest.insert(tenant, self.derive.outbound.clock.now().plus(LOOK_EVERY));
+            return false;
         }
+        more
     }
 }
 
