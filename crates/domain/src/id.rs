@@ -128,6 +128,32 @@ id!(
     "aud_"
 );
 
+id!(
+    /// A workflow: what runs do.
+    WorkflowId,
+    "wf_"
+);
+id!(
+    /// What starts runs of a workflow.
+    TriggerId,
+    "trg_"
+);
+id!(
+    /// One execution of a workflow.
+    RunId,
+    "run_"
+);
+id!(
+    /// A request to a trigger, taken or refused.
+    RequestId,
+    "req_"
+);
+id!(
+    /// An OAuth 2 grant that steps use.
+    ConnectionId,
+    "con_"
+);
+
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     let mut bytes = [0u8; 10];
     random.fill(&mut bytes);

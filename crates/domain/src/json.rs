@@ -239,6 +239,17 @@ pub fn members(object: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// The elements of a compact, valid JSON array. Nothing for other values.
+pub fn elements(array: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = array.strip_prefix(b"[").unwrap_or_default();
+    std::iter::from_fn(move || {
+        let end = value_end(rest)?;
+        let value = &rest[..end];
+        rest = rest.get(end + 1..).unwrap_or_default();
+        Some(value)
+    })
+}
+
 /// Where the value that `json` begins with ends. `None` where no value begins.
 fn value_end(json: &[u8]) -> Option<usize> {
     match json.first()? {
@@ -414,6 +425,19 @@ mod tests {
     }
 
     #[test]
+    fn the_elements_of_an_array_are_its_own() {
+        for (json, expected) in [
+            ("[1,[2,3],{\"a\":[4]},\"],\"]", vec!["1", "[2,3]", "{\"a\":[4]}", "\"],\""]),
+            ("[]", vec![]),
+            ("{\"a\":1}", vec![]),
+            ("1", vec![]),
+        ] {
+            let found: Vec<&[u8]> = elements(json.as_bytes()).collect();
+            assert_eq!(found, expected.iter().map(|text| text.as_bytes()).collect::<Vec<_>>(), "{json}");
+        }
+    }
+
+    #[test]
     fn a_key_without_quotes_is_none() {
         for json in [&b"{\0,"[..], b"{x:1}", b"{\":1}", b"{1:2}"] {
             assert_eq!(find(json, &["a".to_owned()]), None);
@@ -495,6 +519,7 @@ mod tests {
         fn bytes_that_are_not_json_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             let _ = find(&bytes, &["a".to_owned()]);
             let _ = members(&bytes).count();
+            let _ = elements(&bytes).count();
             let _ = text(&bytes);
             let _ = compact(&String::from_utf8_lossy(&bytes), 64);
         }

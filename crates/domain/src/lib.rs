@@ -4,11 +4,13 @@
 //! randomness are described by the seams in [`time`] and [`random`] and handed in by whoever owns the process.
 
 pub mod classify;
+pub mod connection;
 pub mod delivery;
 pub mod ecmascript;
 pub mod event;
 pub mod expression;
 pub mod id;
+pub mod inbound;
 pub mod json;
 pub mod limits;
 mod nearest;
@@ -18,7 +20,9 @@ pub mod profile;
 pub mod random;
 pub mod retry;
 pub mod rules;
+pub mod run;
 pub mod schedule;
 pub mod signature;
 pub mod time;
 pub mod verify;
+pub mod workflow;

@@ -116,6 +116,37 @@ pub const RECOVER_BATCH_ROWS: usize = 500;
 /// How long SIGTERM waits for attempts in flight before their deliveries are handed back.
 pub const STOP_GRACE: Duration = Duration::from_secs(65);
 
+/// What a trigger reads of a request where it does not say, and at most: GitHub sends 25 MB.
+pub const TRIGGER_BODY_BYTES_DEFAULT: usize = 1024 * 1024;
+pub const TRIGGER_BODY_BYTES_MAX: usize = 26 * 1024 * 1024;
+/// Of all requests to triggers that are being read or judged at one time, beyond small ones: parsed, they take many times as
+/// much. Others wait for their turn.
+pub const TRIGGER_BYTES_IN_ALL: usize = 2 * TRIGGER_BODY_BYTES_MAX;
+/// Bodies up to this need no turn, and are judged where they are read.
+pub const TRIGGER_BODY_SMALL: usize = 64 * 1024;
+/// What the inputs of all runs in hand may take in memory, about; beyond it runs wait in the store. Small ones are not counted:
+/// as many as may be in hand take less.
+pub const RUN_INPUTS_BYTES_IN_HAND: usize = 256 * 1024 * 1024;
+pub const RUN_INPUT_SMALL: usize = 64 * 1024;
+/// A body has to be there in so many seconds: 1 MB at the slowest that anybody still sends.
+pub const TRIGGER_BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long an answer may wait for a run.
+pub const TRIGGER_WAIT_SECONDS_MAX: u32 = 60;
+pub const TRIGGER_WAIT_SECONDS_DEFAULT: u32 = 10;
+pub const TRIGGER_TOLERANCE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// For so long the same once more is known again: providers retry for up to three days.
+pub const DEDUP_KEPT: Duration = Duration::from_secs(3 * 24 * 3600);
+pub const WORKFLOWS_PER_TENANT_MAX: usize = 1000;
+pub const TRIGGERS_PER_TENANT_MAX: usize = 1000;
+/// Refused requests that are written down of one trigger: anybody can send them.
+pub const REFUSALS_NOTED_PER_SECOND: f64 = 10.0;
+pub const REFUSALS_NOTED_AT_ONCE: f64 = 100.0;
+pub const REFUSALS_KEPT_PER_TRIGGER: usize = 1000;
+/// Of a refused request's body.
+pub const REFUSED_BODY_KEPT_BYTES: usize = 64 * 1024;
+/// Results of steps without effects that go to disk together, before the next step with one.
+pub const RUN_RESULTS_AT_ONCE: usize = 64;
+
 /// A record's content; an event that carries it whole has room for as much.
 pub const RECORD_BYTES_MAX: usize = EVENT_DATA_BYTES_MAX - 16 * 1024;
 pub const RECORD_ID_BYTES_MAX: usize = 200;
@@ -139,3 +170,73 @@ pub const SCANS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 pub const IMPORT_REPORT_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// A scan that another node has begun is gone on with after so long: by then it has ended, or its node has.
 pub const SCAN_TAKEN_OVER: Duration = Duration::from_secs(600);
+
+/// A workflow's definition, as JSON or YAML.
+pub const WORKFLOW_BYTES_MAX: usize = 256 * 1024;
+/// Steps of a workflow, those inside others too: what people can still read.
+pub const WORKFLOW_STEPS_MAX: usize = 200;
+/// Lists of steps inside each other.
+pub const WORKFLOW_DEPTH_MAX: usize = 8;
+/// What is told of a definition at once.
+pub const WORKFLOW_ERRORS_MAX: usize = 20;
+/// What one step leaves behind, as JSON; also what one step is given: a body, an event's data, an item of a list.
+pub const STEP_OUTPUT_BYTES_MAX: usize = 256 * 1024;
+/// What all steps of a run leave behind. It is in memory while the run goes on, and takes some times as much there.
+pub const RUN_OUTPUT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Results of a run. Beyond it, a loop went out of hand.
+pub const RUN_STEPS_MAX: usize = 10_000;
+/// The place of a step in a run, as it is stored.
+pub const STEP_PATH_BYTES_MAX: usize = 256;
+pub const FOR_EACH_ITEMS_MAX: usize = 1000;
+pub const STEP_RETRIES_MAX: usize = 20;
+pub const STEP_RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 3600);
+pub const STEP_TIMEOUT: Duration = Duration::from_secs(30);
+pub const STEP_TIMEOUT_MAX: Duration = Duration::from_secs(300);
+pub const WAIT_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Runs of one workflow beside each other.
+pub const WORKFLOW_CONCURRENCY_MAX: u32 = 1000;
+pub const CONCURRENCY_KEY_BYTES_MAX: usize = 256;
+/// What is told of a step that failed.
+pub const STEP_ERROR_BYTES_MAX: usize = 2000;
+/// Secrets for steps of one tenant.
+pub const STEP_SECRETS_PER_TENANT_MAX: usize = 200;
+/// One of them: a private key of 4,096 bits in PEM has 3.3 KiB, a certificate beside it fits as well.
+pub const STEP_SECRET_BYTES_MAX: usize = 8192;
+/// A secret's or a connection's name: it stands in URLs and in definitions of workflows.
+pub const CREDENTIAL_NAME_BYTES_MAX: usize = 64;
+/// Connections of one tenant.
+pub const CONNECTIONS_PER_TENANT_MAX: usize = 200;
+pub const CLIENT_ID_BYTES_MAX: usize = 512;
+pub const CLIENT_SECRET_BYTES_MAX: usize = 2048;
+/// Of a connection: what it asks for stands in one URL, which has 2,048 bytes.
+pub const SCOPES_MAX: usize = 50;
+pub const SCOPES_BYTES_MAX: usize = 1024;
+/// How long a person may take from the link to the consent.
+pub const CONNECTION_FLOW_KEPT: Duration = Duration::from_secs(600);
+/// Links of one connection that are open at one time: a person who clicks again, not one who floods the table.
+pub const CONNECTION_FLOWS_MAX: usize = 10;
+/// One request to a provider, of at most two under one lease.
+pub const CONNECTION_REQUEST_TIMEOUT: Duration = Duration::from_secs(12);
+/// Who calls a provider has the connection for so long: two requests, and the result's way to the store. A node that
+/// dies meanwhile keeps others from it no longer.
+pub const CONNECTION_LEASE: Duration = Duration::from_secs(30);
+/// A provider's answer: tokens that carry claims have some KiB each, and there are at most three.
+pub const TOKEN_RESPONSE_BYTES_MAX: usize = 64 * 1024;
+/// One token: what still fits into a request's headers, of which there may be 16 KiB.
+pub const TOKEN_BYTES_MAX: usize = 12 * 1024;
+/// A token is refreshed when less than this is left of it, or less than a tenth of its lifetime: clocks differ, and a
+/// step's request has to arrive.
+pub const TOKEN_LEFT_MIN: Duration = Duration::from_secs(60);
+/// What expires within this is looked at every few seconds; a tenth of the usual hour is six minutes.
+pub const TOKEN_LOOK_AHEAD: Duration = Duration::from_secs(600);
+/// What a token that can be renewed is trusted for when its provider does not say.
+pub const TOKEN_LIFETIME_ASSUMED: Duration = Duration::from_secs(3600);
+/// No token that a provider gives is good for longer, whatever it says.
+pub const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// After a provider could not be asked: how long until it is asked again, doubled each time up to the second.
+pub const PROVIDER_RETRY_FIRST: Duration = Duration::from_secs(10);
+pub const PROVIDER_RETRY_MAX: Duration = Duration::from_secs(300);
+/// Tenants whose connections are refreshed ahead of time beside each other, each one after the other.
+pub const REFRESH_TENANTS_AT_ONCE: usize = 64;
+/// Calls of providers at one time, in all: each holds a socket.
+pub const PROVIDER_CALLS_MAX: usize = 1024;
