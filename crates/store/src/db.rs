@@ -6,9 +6,14 @@
 //! read into a plain type would be zero or empty; both are errors.
 
 use bytes::Bytes;
+use postrider_domain::connection::ConnectionState;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::EventKind;
-use postrider_domain::id::{AuditId, DeliveryId, EventId, JobId, KeyId, TenantId, WebhookId};
+use postrider_domain::id::{
+    AuditId, ConnectionId, DeliveryId, EventId, JobId, KeyId, RequestId, RunId, TenantId, TriggerId,
+    WebhookId, WorkflowId,
+};
+use postrider_domain::run::{RequestCause, RunState, StepStatus, TriggerKind};
 use postrider_domain::time::Timestamp;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -47,7 +52,20 @@ macro_rules! value_from_ids {
         }
     )*};
 }
-value_from_ids!(TenantId, WebhookId, EventId, DeliveryId, KeyId, JobId, AuditId);
+value_from_ids!(
+    TenantId,
+    WebhookId,
+    EventId,
+    DeliveryId,
+    KeyId,
+    JobId,
+    AuditId,
+    WorkflowId,
+    TriggerId,
+    RunId,
+    RequestId,
+    ConnectionId
+);
 
 macro_rules! value_from_codes {
     ($($code:ty),*) => {$(
@@ -63,7 +81,18 @@ macro_rules! value_from_codes {
         }
     )*};
 }
-value_from_codes!(DeliveryState, DeliveryKind, Reason, AttemptClass, EventKind);
+value_from_codes!(
+    DeliveryState,
+    DeliveryKind,
+    Reason,
+    AttemptClass,
+    EventKind,
+    RunState,
+    StepStatus,
+    TriggerKind,
+    RequestCause,
+    ConnectionState
+);
 
 impl From<i64> for Value<'_> {
     fn from(value: i64) -> Self {

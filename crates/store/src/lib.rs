@@ -19,6 +19,7 @@ mod open;
 mod postgres;
 mod records;
 mod restored;
+pub mod runs;
 mod scans;
 mod seal;
 mod sqlite;

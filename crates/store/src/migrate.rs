@@ -48,6 +48,12 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0004_records.sql"),
         works_with: 2,
     },
+    Migration {
+        number: 5,
+        name: "inbound",
+        sql: include_str!("../../../migrations/sqlite/0005_inbound.sql"),
+        works_with: 2,
+    },
 ];
 
 pub(crate) const POSTGRES: &[Migration] = &[
@@ -73,6 +79,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         number: 4,
         name: "records",
         sql: include_str!("../../../migrations/postgres/0004_records.sql"),
+        works_with: 2,
+    },
+    Migration {
+        number: 5,
+        name: "inbound",
+        sql: include_str!("../../../migrations/postgres/0005_inbound.sql"),
         works_with: 2,
     },
 ];

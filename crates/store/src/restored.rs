@@ -4,6 +4,9 @@
 //! is recorded as failed for that reason, and whoever wants it sends it again by a recovery. Called once, by
 //! `postrider restored`, while no server runs. Cut off, it is called again.
 
+use postrider_domain::run::RunState;
+use postrider_domain::time::Timestamp;
+
 use crate::open::Backend;
 use crate::postgres::restored;
 use crate::{Database, LedgerRow, OpenOptions, Store, StoreError};
@@ -18,6 +21,21 @@ pub(crate) const JOB_ENDED: &str = "The installation was restored from a backup 
 /// The tenant of what concerns the installation.
 pub(crate) const INSTALLATION: [u8; 16] = [0; 16];
 
+/// What a run had done since the backup was made nobody knows: to go on would do it again.
+const END_RUNS: &str = "UPDATE run SET state = $1, error = $2, finished_ms = $3, fence = fence + 1, due_ms = NULL, lease_ms = NULL, \
+     node_id = NULL WHERE state < 3";
+const END_WAITS: &str = "DELETE FROM run_wait";
+const RUN_ENDED: &str =
+    "The installation was restored from a backup while this run was open. Replay it if it is still wanted.";
+
+async fn end_runs(store: &Store, now: Timestamp) -> Result<u64, StoreError> {
+    let mut tx = store.write().await?;
+    let ended = tx.execute(END_RUNS, &[RunState::Failed.into(), RUN_ENDED.into(), now.into()]).await?;
+    tx.execute(END_WAITS, &[]).await?;
+    tx.commit().await?;
+    Ok(ended)
+}
+
 /// What was found open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Restored {
@@ -27,6 +45,8 @@ pub struct Restored {
     pub sending: u64,
     /// Recoveries that were under way.
     pub jobs: u64,
+    /// Runs of workflows that had not ended.
+    pub runs: u64,
     /// Events whose place in the order of acceptance was that of another PostgreSQL: they are in the order of their ids now.
     pub renumbered: u64,
 }
@@ -40,10 +60,11 @@ pub async fn end_restored(options: OpenOptions) -> Result<(Restored, [LedgerRow;
     };
     let store = Store::open(options).await?;
     let ended = async {
-        let restored = match (store.backend(), on_server) {
+        let mut restored = match (store.backend(), on_server) {
             (Backend::Sqlite(sqlite), _) => sqlite.end_open(now).await?,
             (Backend::Postgres(_), found) => found.unwrap_or_default(),
         };
+        restored.runs = end_runs(&store, now).await?;
         Ok((restored, store.ledger(None).await?))
     };
     let ended = ended.await;

@@ -11,6 +11,7 @@ use postrider_domain::time::Timestamp;
 
 use crate::StoreError;
 use crate::records::RecordWrite;
+use crate::runs::{Intake, IntakeOutcome, RunWrite};
 
 /// One unit of work of one tenant: durable whole, or not at all. Commits become durable in the order in which they were
 /// queued.
@@ -26,6 +27,9 @@ pub struct Commit {
     pub records: Vec<RecordWrite>,
     /// Events of other tenants that the same change causes. Their outcomes follow those of `events`.
     pub elsewhere: Vec<Elsewhere>,
+    /// How far runs have come; then what has come in.
+    pub runs: Vec<RunWrite>,
+    pub intakes: Vec<Intake>,
     pub idempotency: Option<NewIdempotency>,
     /// How far a job has come with this commit: work and position move together, so that a restarted job repeats nothing.
     pub job: Option<JobMark>,
@@ -41,6 +45,8 @@ impl Commit {
             settled: Vec::new(),
             records: Vec::new(),
             elsewhere: Vec::new(),
+            runs: Vec::new(),
+            intakes: Vec::new(),
             idempotency: None,
             job: None,
         }
@@ -86,7 +92,8 @@ impl Commit {
     pub(crate) fn rows(&self) -> usize {
         let deliveries: usize = self.all_events().map(|(_, event)| 1 + event.deliveries.len()).sum();
         let records: usize = self.records.iter().map(|write| 1 + write.due.len() + write.marks.len()).sum();
-        deliveries + self.replays.len() + 2 * self.settled.len() + records
+        let runs: usize = self.runs.iter().map(|write| 1 + write.steps.len()).sum();
+        deliveries + self.replays.len() + 2 * self.settled.len() + records + runs + 4 * self.intakes.len()
     }
 }
 
@@ -181,6 +188,11 @@ pub struct AttemptRow {
 }
 
 impl AttemptRow {
+    /// A row of which nothing more is known.
+    pub fn of(number: u32, started: Timestamp, class: AttemptClass) -> Self {
+        Self { class, ..Self::unknown(number, started, false) }
+    }
+
     /// The row of an attempt whose outcome was lost.
     pub(crate) fn unknown(number: u32, started: Timestamp, resend: bool) -> Self {
         Self {
@@ -256,6 +268,8 @@ pub enum CommitOutcome {
         replays: Vec<bool>,
         /// For each settlement; false: the delivery was taken from this claim meanwhile, nothing was written.
         settled: Vec<bool>,
+        /// For each intake.
+        intakes: Vec<IntakeOutcome>,
     },
     /// The idempotency key was used for the same request: this was the answer. Nothing was written.
     Replayed(Vec<u8>),

@@ -4,14 +4,17 @@
 //! row and the idempotency row become durable together or not at all. Nothing here decides whether a change is allowed.
 
 mod audit;
+mod connections;
 mod event_types;
 mod idempotency;
 mod jobs;
 mod keys;
 mod profiles;
 mod removal;
+mod step_secrets;
 mod tenants;
 mod webhooks;
+mod workflows;
 
 use postrider_domain::time::Timestamp;
 
@@ -20,14 +23,17 @@ use crate::postgres::{Heard, tell_at_commit};
 use crate::{Store, StoreError};
 
 pub use audit::AuditRow;
+pub use connections::{ConnectionFlowRow, ConnectionRow, ConnectionWrite};
 pub use event_types::EventTypeRow;
 pub use idempotency::IdempotencyRow;
 pub use jobs::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow, RecoverRange};
 pub use keys::KeyRow;
 pub use profiles::ProfileRow;
 pub use removal::Removed;
+pub use step_secrets::{StepSecretRow, StepSecretWrite};
 pub use tenants::{PinnedRow, TenantRow};
 pub use webhooks::{SecretRow, SecretState, WebhookRow};
+pub use workflows::{TriggerRow, TriggerSecretRow, TriggerWrite, WorkflowRow};
 
 /// One change of the configuration: durable whole or not at all.
 #[derive(Debug, Default)]
@@ -37,7 +43,14 @@ pub struct ConfigWrite {
     /// Of `tenant`.
     pub webhooks: Vec<WebhookWrite>,
     /// Of `tenant`.
+    pub workflows: Vec<WorkflowRow>,
+    /// Of `tenant`.
+    pub triggers: Vec<TriggerWrite>,
+    /// Of `tenant`.
     pub event_types: Vec<EventTypeRow>,
+    /// Of `tenant`.
+    pub step_secrets: Vec<StepSecretWrite>,
+    pub connections: Vec<ConnectionWrite>,
     pub keys: Vec<KeyRow>,
     pub profile: Option<ProfileWrite>,
     pub jobs: Vec<JobRow>,
@@ -86,7 +99,7 @@ pub enum ConfigOutcome {
     IdTaken,
     /// Nothing was written: the tenant has events, and the change allows none.
     HasHistory,
-    /// Nothing was written: the tenant has changed, or gone, since it was read.
+    /// Nothing was written: the tenant, or the connection, has changed or gone since it was read.
     Stale,
     /// Nothing was written: the idempotency key was used meanwhile.
     Repeated,
@@ -158,8 +171,22 @@ async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, S
             }
         }
     }
+    for workflow in &write.workflows {
+        workflows::put(tx, workflow).await?;
+    }
+    for trigger in &write.triggers {
+        workflows::put_trigger(tx, trigger).await?;
+    }
     for event_type in &write.event_types {
         event_types::put(tx, event_type).await?;
+    }
+    for secret in &write.step_secrets {
+        step_secrets::write(tx, secret).await?;
+    }
+    for connection in &write.connections {
+        if !connections::write(tx, connection).await? {
+            return Ok(ConfigOutcome::Stale);
+        }
     }
     for key in &write.keys {
         keys::put(tx, key).await?;

@@ -23,7 +23,7 @@ const DELIVERIES: &str = "DELETE FROM delivery WHERE tenant_id = $1 AND id IN \
      (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)";
 /// Each deletes at most `$2` rows of tenant `$1`, by the table's key; after the deliveries. The tenant's row goes last, so
 /// that a removal that was cut short is found again.
-const STATEMENTS: [&str; 18] = [
+const STATEMENTS: [&str; 33] = [
     "DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM event WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
     "DELETE FROM ledger_hour WHERE tenant_id = $1 AND (hour_ms, kind) IN \
      (SELECT hour_ms, kind FROM ledger_hour WHERE tenant_id = $1 ORDER BY hour_ms, kind LIMIT $2)",
@@ -42,6 +42,28 @@ const STATEMENTS: [&str; 18] = [
     "DELETE FROM rule_error WHERE tenant_id = $1 AND (scope, kind, id, rule) IN \
      (SELECT scope, kind, id, rule FROM rule_error WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM scan WHERE tenant_id = $1 AND tick_ms IN (SELECT tick_ms FROM scan WHERE tenant_id = $1 LIMIT $2)",
+    // Of the same runs, which go after them.
+    "DELETE FROM run_attempt WHERE tenant_id = $1 AND run_id IN \
+     (SELECT id FROM run WHERE tenant_id = $1 ORDER BY workflow_id, id LIMIT $2)",
+    "DELETE FROM run_step WHERE tenant_id = $1 AND run_id IN \
+     (SELECT id FROM run WHERE tenant_id = $1 ORDER BY workflow_id, id LIMIT $2)",
+    "DELETE FROM run_data WHERE tenant_id = $1 AND run_id IN \
+     (SELECT id FROM run WHERE tenant_id = $1 ORDER BY workflow_id, id LIMIT $2)",
+    "DELETE FROM run_wait WHERE tenant_id = $1 AND run_id IN (SELECT run_id FROM run_wait WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM run WHERE tenant_id = $1 AND id IN (SELECT id FROM run WHERE tenant_id = $1 ORDER BY workflow_id, id LIMIT $2)",
+    "DELETE FROM request WHERE tenant_id = $1 AND id IN (SELECT id FROM request WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM trigger_dedup WHERE tenant_id = $1 AND (trigger_id, key) IN \
+     (SELECT trigger_id, key FROM trigger_dedup WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM trigger_clock WHERE tenant_id = $1 AND trigger_id IN (SELECT trigger_id FROM trigger_clock WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM trigger_secret WHERE tenant_id = $1 AND (trigger_id, id) IN \
+     (SELECT trigger_id, id FROM trigger_secret WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM workflow_trigger WHERE tenant_id = $1 AND id IN (SELECT id FROM workflow_trigger WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM workflow_version WHERE tenant_id = $1 AND (workflow_id, version) IN \
+     (SELECT workflow_id, version FROM workflow_version WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM workflow WHERE tenant_id = $1 AND id IN (SELECT id FROM workflow WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM connection_flow WHERE tenant_id = $1 AND state_hash IN (SELECT state_hash FROM connection_flow WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM connection WHERE tenant_id = $1 AND id IN (SELECT id FROM connection WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM secret WHERE tenant_id = $1 AND name IN (SELECT name FROM secret WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM webhook_secret WHERE tenant_id = $1 AND (webhook_id, id) IN \
      (SELECT webhook_id, id FROM webhook_secret WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)",
     "DELETE FROM webhook_version WHERE tenant_id = $1 AND (webhook_id, version) IN \

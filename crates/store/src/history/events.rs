@@ -73,6 +73,13 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// The newest event of a tenant, by its id. Index: `event_id`.
+    pub async fn event_newest(&self, tenant: TenantId) -> Result<Option<EventId>, StoreError> {
+        const SQL: &str = "SELECT id FROM event WHERE tenant_id = $1 ORDER BY id DESC LIMIT 1";
+        let row = self.read().maybe(SQL, &[tenant.into()]).await?;
+        row.map(|row| row.get("id")).transpose()
+    }
+
     /// By the id that its publisher brought.
     pub async fn event_find(
         &self,

@@ -22,6 +22,7 @@ use super::record;
 use super::settle::{self, Settle};
 use super::{int, small, uuid};
 use crate::StoreError;
+use crate::runs::{OnServer, write as runs};
 use crate::work::{Commit, CommitOutcome, EventOutcome, NewDelivery, NewEvent, NewIdempotency};
 
 /// All rows of new events: no index is read.
@@ -146,7 +147,8 @@ pub(super) async fn write(
                 rows.event(commit.tenant, commit.at, event);
                 events.push(EventOutcome::New(event.id));
             }
-            outcomes.push(CommitOutcome::Done { events, replays: Vec::new(), settled: Vec::new() });
+            let (replays, settled, intakes) = Default::default();
+            outcomes.push(CommitOutcome::Done { events, replays, settled, intakes });
         }
         rows.write(connection, node, writer).await?;
         return Ok(outcomes);
@@ -164,6 +166,8 @@ fn is_plain(commit: &Commit) -> bool {
         && commit.settled.is_empty()
         && commit.records.is_empty()
         && commit.elsewhere.is_empty()
+        && commit.runs.is_empty()
+        && commit.intakes.is_empty()
         && commit.events.iter().all(|event| event.external_id.is_none())
 }
 
@@ -197,7 +201,8 @@ async fn write_apart(
             continue;
         }
         if !goes[at] {
-            outcomes.push(CommitOutcome::Done { events: Vec::new(), replays: Vec::new(), settled });
+            let (events, replays, intakes) = Default::default();
+            outcomes.push(CommitOutcome::Done { events, replays, settled, intakes });
             continue;
         }
         let mut events = Vec::with_capacity(commit.events.len());
@@ -224,12 +229,25 @@ async fn write_apart(
                 .map_err(|_| StoreError::Internal("the making of an answer panicked".into()))?;
             answers.add(idempotency, answer, commit.at);
         }
-        outcomes.push(CommitOutcome::Done { events, replays, settled });
+        let intakes = Vec::new();
+        outcomes.push(CommitOutcome::Done { events, replays, settled, intakes });
     }
     if !rows.is_empty() {
         rows.write(tx, node, writer).await?;
     }
     record::lock(tx, going().flat_map(|commit| &commit.records)).await?;
+    let mut server = OnServer { tx, node };
+    for (commit, outcome) in commits.iter().zip(&mut outcomes) {
+        // Of a commit that is not written there is nothing to do here.
+        let CommitOutcome::Done { intakes, events, .. } = outcome else { continue };
+        if commit.runs.is_empty() && commit.intakes.is_empty() {
+            continue;
+        }
+        for run in &commit.runs {
+            runs::advance(&mut server, commit.at, run, events).await?;
+        }
+        *intakes = runs::intakes(&mut server, commit.at, &commit.intakes, events).await?;
+    }
     for commit in going() {
         if !commit.records.is_empty() {
             record::write(tx, commit.at, &commit.records).await?;

@@ -179,6 +179,20 @@ impl Postgres {
         }
     }
 
+    /// A transaction for work that is not hot enough for a line of its own.
+    pub(crate) async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, StoreError> {
+        in_time(self.pool.begin()).await.map_err(Into::into)
+    }
+
+    pub(crate) fn node_id(&self) -> Uuid {
+        self.node.id
+    }
+
+    /// Whether this node may take over what others that are gone were at.
+    pub(crate) fn may_take_over(&self) -> bool {
+        self.node.may_take_over()
+    }
+
     /// Of counters that are not written by a line.
     fn writer(&self) -> i32 {
         self.node.writer(WRITERS_PER_NODE - 1)

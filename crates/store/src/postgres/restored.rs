@@ -97,7 +97,7 @@ pub(crate) async fn end_open(url: &str, options: &OpenOptions) -> Result<Restore
     target::analyze(&mut connection).await?;
     sqlx::query(END).bind(RESTORED).execute(&mut connection).await?;
     connect::close(connection).await;
-    Ok(Restored { scheduled, sending, jobs, renumbered })
+    Ok(Restored { scheduled, sending, jobs, renumbered, ..Restored::default() })
 }
 
 /// Keeps nodes away. Answers whether events must be numbered anew.

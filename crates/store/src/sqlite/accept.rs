@@ -11,6 +11,7 @@ use super::Sqlite;
 use super::writer::{Admission, Batch};
 use super::{id, int, record, settle};
 use crate::StoreError;
+use crate::runs::{now_ready, write as runs};
 use crate::work::{Commit, CommitOutcome, EventOutcome, JobMark, NewDelivery, NewEvent, NewIdempotency};
 use tokio::sync::oneshot;
 
@@ -60,7 +61,8 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
     }
     if !settled.is_empty() && !settled.contains(&true) {
         // What follows from a result goes only with it.
-        return Ok(CommitOutcome::Done { events: Vec::new(), replays: Vec::new(), settled });
+        let (events, replays, intakes) = Default::default();
+        return Ok(CommitOutcome::Done { events, replays, settled, intakes });
     }
     let mut events = Vec::new();
     for (tenant, event) in commit.all_events() {
@@ -77,6 +79,10 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
     for record in &commit.records {
         record::write(batch, commit.at, record)?;
     }
+    for run in &commit.runs {
+        now_ready(runs::advance(batch, commit.at, run, &events))?;
+    }
+    let intakes = now_ready(runs::intakes(batch, commit.at, &commit.intakes, &events))?;
     if let Some(mark) = &commit.job {
         write_job(batch, commit, mark)?;
     }
@@ -87,7 +93,7 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
             params![idempotency.scope, idempotency.key, idempotency.fingerprint, answer, commit.at.unix_ms()],
         )?;
     }
-    Ok(CommitOutcome::Done { events, replays, settled })
+    Ok(CommitOutcome::Done { events, replays, settled, intakes })
 }
 
 fn earlier_answer(

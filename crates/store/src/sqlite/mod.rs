@@ -40,6 +40,8 @@ use crate::open::Synchronous;
 use crate::seal::{self, MasterKey, Sealer};
 use writer::Writer;
 
+pub(crate) use writer::Batch;
+
 const DATABASE_FILE: &str = "postrider.db";
 const LOCK_FILE: &str = "lock";
 /// Connections for reads: more than the cores of a small machine, so that one long list does not hold up a lookup.
@@ -141,6 +143,20 @@ impl Sqlite {
         let sqlite =
             Self { reader: Reader::sqlite(readers), cold, turn, writer, ended: Mutex::new(Some(ended)) };
         Ok((sqlite, prepared.sealer))
+    }
+
+    /// Queues hot work and waits for its outcome. `rows`: about how many it writes.
+    pub(crate) async fn call<I, T>(
+        &self,
+        rows: usize,
+        input: I,
+        run: fn(&mut Batch<'_>, &mut I) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError>
+    where
+        I: Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer.call(rows, input, run).await
     }
 
     /// What is queued is written, then the data folder is let go of.

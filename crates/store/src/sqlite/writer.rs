@@ -27,7 +27,7 @@ const BATCH_ROWS_MAX: usize = 8192;
 /// a flood of new work cannot make us forget what receivers answered.
 const RESERVED_FOR_RESULTS: usize = limits::IN_HAND_MAX;
 /// Statements kept prepared: all that hot work has.
-const STATEMENTS_KEPT: usize = 64;
+const STATEMENTS_KEPT: usize = 96;
 
 /// A piece of work with whoever waits for its outcome, whatever that is.
 trait Work: Send {

@@ -86,7 +86,7 @@ const PLAIN: Table =
 /// Counters that no node adds to: nodes count from zero.
 pub(crate) const NO_NODES_WRITER: i32 = -1;
 
-pub(crate) static TABLES: [Table; 23] = [
+pub(crate) static TABLES: [Table; 38] = [
     Table {
         name: "tenant",
         source: "tenant",
@@ -501,6 +501,248 @@ pub(crate) static TABLES: [Table; 23] = [
         ],
         order: &[id("tenant_id"), big("tick_ms")],
         key: &["tenant_id", "tick_ms"],
+        ..PLAIN
+    },
+    Table {
+        name: "workflow",
+        source: "workflow",
+        columns: &[
+            id("tenant_id"),
+            id("id"),
+            text("name"),
+            big("version"),
+            text("description"),
+            big("created_ms"),
+            big("updated_ms"),
+            big("deleted_ms"),
+        ],
+        order: &[id("tenant_id"), id("id")],
+        key: &["tenant_id", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "workflow_version",
+        source: "workflow_version",
+        columns: &[id("tenant_id"), id("workflow_id"), big("version"), text("definition"), big("created_ms")],
+        order: &[id("tenant_id"), id("workflow_id"), big("version")],
+        key: &["tenant_id", "workflow_id", "version"],
+        ..PLAIN
+    },
+    Table {
+        name: "workflow_trigger",
+        source: "workflow_trigger",
+        columns: &[
+            id("tenant_id"),
+            id("id"),
+            id("workflow_id"),
+            big("kind"),
+            text("name"),
+            big("enabled"),
+            text("slug"),
+            text("settings"),
+            big("since_ms"),
+            big("created_ms"),
+            big("updated_ms"),
+            big("deleted_ms"),
+        ],
+        order: &[id("tenant_id"), id("id")],
+        key: &["tenant_id", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "trigger_secret",
+        source: "trigger_secret",
+        columns: &[
+            id("tenant_id"),
+            id("trigger_id"),
+            id("id"),
+            bytes("sealed"),
+            big("expires_at_ms"),
+            big("created_ms"),
+        ],
+        order: &[id("tenant_id"), id("trigger_id"), id("id")],
+        key: &["tenant_id", "trigger_id", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "trigger_clock",
+        source: "trigger_clock",
+        columns: &[id("tenant_id"), id("trigger_id"), big("tick_ms")],
+        order: &[id("tenant_id"), id("trigger_id")],
+        key: &["tenant_id", "trigger_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "trigger_dedup",
+        source: "trigger_dedup",
+        columns: &[id("tenant_id"), id("trigger_id"), text("key"), id("run_id"), big("created_ms")],
+        order: &[id("tenant_id"), id("trigger_id"), text("key")],
+        key: &["tenant_id", "trigger_id", "key"],
+        ..PLAIN
+    },
+    Table {
+        name: "request",
+        source: "request",
+        columns: &[
+            id("tenant_id"),
+            id("id"),
+            id("trigger_id"),
+            big("cause"),
+            big("status"),
+            text("detail"),
+            id("run_id"),
+            big("received_ms"),
+            text("method"),
+            text("query"),
+            text("peer"),
+            bytes("headers"),
+            bytes("body"),
+            big("body_bytes"),
+        ],
+        order: &[id("id"), id("tenant_id")],
+        key: &["id", "tenant_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "run",
+        source: "run",
+        columns: &[
+            id("tenant_id"),
+            id("id"),
+            id("workflow_id"),
+            big("workflow_version"),
+            id("trigger_id"),
+            big("trigger_kind"),
+            id("request_id"),
+            id("event_id"),
+            id("replay_of"),
+            id("parent_id"),
+            big("state"),
+            big("depth"),
+            text("slot"),
+            big("fence"),
+            big("due_ms"),
+            big("lease_ms"),
+            // What was under way is a claim of a node that is not there.
+            id("node_id").is("CASE WHEN state = 1 THEN zeroblob(16) END"),
+            text("error"),
+            big("created_ms"),
+            big("started_ms"),
+            big("finished_ms"),
+        ],
+        order: &[id("id"), id("tenant_id")],
+        key: &["id", "tenant_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "run_data",
+        source: "run_data",
+        columns: &[id("tenant_id"), id("run_id"), big("part"), bytes("data")],
+        order: &[id("run_id"), big("part"), id("tenant_id")],
+        key: &["run_id", "part", "tenant_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "run_step",
+        source: "run_step",
+        columns: &[
+            id("tenant_id"),
+            id("run_id"),
+            text("path"),
+            big("seq"),
+            text("kind"),
+            big("status"),
+            big("tries"),
+            big("started_ms"),
+            big("finished_ms"),
+            big("until_ms"),
+            id("link_id"),
+            bytes("output"),
+            text("error"),
+        ],
+        order: &[id("run_id"), text("path"), id("tenant_id")],
+        key: &["run_id", "path", "tenant_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "run_attempt",
+        source: "run_attempt",
+        columns: &[
+            id("tenant_id"),
+            id("run_id"),
+            text("path"),
+            big("number"),
+            big("started_ms"),
+            big("class"),
+            big("status"),
+            text("detail"),
+            big("total_us"),
+            text("peer"),
+            bytes("response_head"),
+            bytes("response_body"),
+            big("response_bytes"),
+        ],
+        order: &[id("run_id"), text("path"), big("number"), id("tenant_id")],
+        key: &["run_id", "path", "number", "tenant_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "run_wait",
+        source: "run_wait",
+        columns: &[id("tenant_id"), id("run_id"), text("path"), id("after_id")],
+        order: &[id("tenant_id"), id("run_id")],
+        key: &["tenant_id", "run_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "secret",
+        source: "secret",
+        columns: &[
+            id("tenant_id"),
+            text("name"),
+            big("version"),
+            bytes("sealed"),
+            big("created_ms"),
+            big("updated_ms"),
+        ],
+        order: &[id("tenant_id"), text("name")],
+        key: &["tenant_id", "name"],
+        ..PLAIN
+    },
+    Table {
+        name: "connection",
+        source: "connection",
+        columns: &[
+            id("tenant_id"),
+            id("id"),
+            text("name"),
+            text("provider"),
+            text("settings"),
+            bytes("sealed"),
+            big("state"),
+            big("expires_ms"),
+            text("error"),
+            big("version"),
+            big("lease_ms"),
+            big("created_ms"),
+            big("updated_ms"),
+        ],
+        order: &[id("tenant_id"), id("id")],
+        key: &["tenant_id", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "connection_flow",
+        source: "connection_flow",
+        columns: &[
+            bytes("state_hash"),
+            id("tenant_id"),
+            id("connection_id"),
+            bytes("sealed"),
+            big("expires_ms"),
+        ],
+        order: &[bytes("state_hash")],
+        key: &["state_hash"],
         ..PLAIN
     },
 ];

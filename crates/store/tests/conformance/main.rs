@@ -11,12 +11,14 @@
 mod accept;
 mod claim;
 mod config;
+mod connections;
 mod history;
 mod ledger;
 mod postgres_only;
 mod reap;
 mod records;
 mod retention;
+mod runs;
 mod settle;
 mod sqlite_only;
 mod trouble;
@@ -134,6 +136,41 @@ behaviours! {
         a_taken_key_is_told_as_such,
         cold_and_hot_writes_take_turns,
         a_sealed_secret_opens_after_a_restart,
+    }
+    runs {
+        a_run_begins_with_what_it_was_given,
+        the_same_key_starts_one_run_until_it_is_forgotten,
+        many_with_one_key_in_one_moment_start_one_run,
+        a_request_that_starts_nothing_is_written_down,
+        a_moment_of_a_clock_is_decided_once,
+        an_event_starts_its_runs_once,
+        a_slot_takes_as_many_as_it_says,
+        a_slot_passes_on_in_order_however_its_run_ends,
+        a_later_run_takes_the_place_of_those_that_wait_too,
+        never_are_more_active_than_a_slot_takes,
+        what_a_step_made_and_how_far_its_run_has_come_is_one_commit,
+        a_write_under_an_older_claim_changes_nothing,
+        what_has_ended_never_changes,
+        a_run_is_cancelled_wherever_it_stands,
+        a_wait_ends_at_its_time_or_when_it_is_woken,
+        a_run_that_went_on_to_another_wait_is_not_woken_from_the_first,
+        who_waits_for_a_run_is_woken_by_its_end_and_by_nothing_else,
+        an_emit_under_a_taken_id_fails_its_step_in_the_same_commit,
+        due_runs_are_claimed_earliest_first_and_as_many_as_asked,
+        a_claim_handed_back_is_due_at_once_under_a_new_one,
+        a_run_whose_worker_is_gone_is_due_and_one_in_hand_stays,
+        what_is_old_and_has_ended_goes,
+        refused_requests_are_kept_up_to_a_number,
+        what_triggers_took_long_ago_is_forgotten,
+        runs_and_requests_are_listed_newest_first_by_every_field,
+        runs_are_there_after_a_restart,
+    }
+    connections {
+        a_lease_is_taken_by_one_and_by_another_when_it_ends,
+        a_connection_belongs_to_its_tenant_and_its_version,
+        what_expires_soon_is_listed_the_first_to_expire_first,
+        an_authorization_is_taken_once_and_the_oldest_make_room,
+        a_secret_is_written_over_read_by_name_and_deleted,
     }
     trouble {
         one_bad_piece_does_not_fail_its_batch,

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState};
-use postrider_domain::id::TenantId;
+use postrider_domain::id::{RunId, TenantId};
+use postrider_domain::run::RunState;
+use postrider_store::runs::{
+    Conflict, Hold, Intake, IntakeOutcome, NewRun, RunFilter, RunTo, RunWant, RunsReaped, Slot,
+};
 use postrider_store::{
     AfterCrash, Beat, Commit, CommitOutcome, Database, EventFilter, EventOutcome, Heard, NewEvent,
     NewIdempotency, OpenOptions, Order, ReapReport, Store, StoreError, Want,
@@ -12,6 +16,7 @@ use postrider_store::{
 use postrider_testkit::proxy::FaultProxy;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::runs::{Flow, take};
 use crate::world::{DAY, LEASE, Sending, World};
 
 /// Short enough to wait for, long enough for two beats on a busy machine.
@@ -129,6 +134,142 @@ async fn a_node_that_stops_to_beat_is_taken_over_from_and_its_late_results_are_r
     for store in [frozen, alive] {
         store.close().await;
     }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_claim_runs_together_get_different_ones() {
+    let world = World::postgres().await;
+    let other = second(&world).await;
+    let flow = Flow::new(&world);
+    let intakes: Vec<Intake> = (0..200).map(|_| flow.intake(Some(flow.run()))).collect();
+    world.try_commit(Commit { intakes, ..world.commit(flow.tenant) }).await.unwrap();
+    let until = world.now().plus(LEASE);
+    let claim = async |store: Store| {
+        let mut claimed: Vec<RunId> = Vec::new();
+        loop {
+            let want = RunWant { tenant: flow.tenant, workflow: flow.workflow, count: 7 };
+            let answers = store.run_claim(world.now(), until, vec![want]).await.unwrap();
+            claimed.extend(answers[0].claimed.iter().map(|(run, _)| *run));
+            if answers[0].next_due.is_none() {
+                return claimed;
+            }
+        }
+    };
+    let (mut one, two) = tokio::join!(claim(world.store()), claim(other.clone()));
+    assert_eq!(one.len() + two.len(), 200);
+    one.extend(two);
+    one.sort_unstable();
+    one.dedup();
+    assert_eq!(one.len(), 200);
+    other.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_of_a_node_that_is_dead_go_on_elsewhere_and_it_writes_them_no_more() {
+    let world = World::postgres().await;
+    let (frozen, alive) = (brief(&world).await, brief(&world).await);
+    let flow = Flow::new(&world);
+    let run = NewRun { claim: Some(world.lease()), ..flow.run() };
+    let id = run.id;
+    let started = Commit { intakes: vec![flow.intake(Some(run))], ..world.commit(flow.tenant) };
+    assert_eq!(take(&frozen, started).await, IntakeOutcome::Started { run: id, claimed: true });
+    let late = world.pass(2 * LEASE);
+    let reap = async || alive.run_reap(late, Some(late), Box::new(|_| false)).await.unwrap();
+    assert_eq!(reap().await, RunsReaped::default(), "it may be alive, whatever this clock says of its claim");
+    until_a_node_is_dead(&alive).await;
+    assert_eq!(reap().await, RunsReaped { runs: 1, due: vec![(flow.tenant, flow.workflow)] });
+    let want = RunWant { tenant: flow.tenant, workflow: flow.workflow, count: 1 };
+    let answers = alive.run_claim(late, late.plus(LEASE), vec![want]).await.unwrap();
+    assert_eq!(answers[0].claimed, [(id, 3)]);
+    let to = RunTo::Ended { state: RunState::Failed, output: None, error: None };
+    let write = |fence| Commit {
+        runs: vec![flow.write(id, Hold::Claim(fence), to.clone())],
+        ..world.commit(flow.tenant)
+    };
+    let stale = commit(&frozen, write(1)).await;
+    assert!(matches!(stale, Err(StoreError::Unavailable(_))), "{stale:?}");
+    // It is heard again, and finds that others went on.
+    frozen.node_beat().await.unwrap();
+    let stale = commit(&frozen, write(1)).await;
+    assert!(matches!(stale, Err(StoreError::Moved(_))), "{stale:?}");
+    commit(&alive, write(3)).await.unwrap();
+    for store in [frozen, alive] {
+        store.close().await;
+    }
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_to_two_nodes_at_once_starts_one_run() {
+    let world = World::postgres().await;
+    let (first, other) = (world.store(), second(&world).await);
+    let flow = Flow::new(&world);
+    for round in 0..20_u64 {
+        let moment = world.now().plus(Duration::from_secs(round));
+        let keyed = || Intake { dedup: flow.dedup(&round.to_string()), ..flow.intake(Some(flow.run())) };
+        let ticked = || Intake { tick: Some((flow.trigger, moment)), ..flow.intake(Some(flow.run())) };
+        let both = |intake: &dyn Fn() -> Intake| {
+            [0, 1].map(|_| Commit { intakes: vec![intake()], ..world.commit(flow.tenant) })
+        };
+        for commits in [both(&keyed), both(&ticked)] {
+            let [a, b] = commits;
+            let (a, b) = tokio::join!(take(&first, a), take(&other, b));
+            let started = |outcome: &IntakeOutcome| matches!(outcome, IntakeOutcome::Started { .. });
+            assert_eq!([a, b].iter().filter(|outcome| started(outcome)).count(), 1, "{a:?} {b:?}");
+        }
+    }
+    assert_eq!(first.runs(flow.tenant, RunFilter::default(), 100).await.unwrap().len(), 40);
+    other.close().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_holds_over_nodes() {
+    let world = World::postgres().await;
+    let (first, other) = (world.store(), second(&world).await);
+    let flow = Flow::new(&world);
+    let start = || {
+        let slot = Slot { key: "k".into(), max: 2, conflict: Conflict::Queue };
+        let run = NewRun { slot: Some(slot), claim: Some(world.lease()), ..flow.run() };
+        Commit { intakes: vec![flow.intake(Some(run))], ..world.commit(flow.tenant) }
+    };
+    for _ in 0..10 {
+        tokio::join!(
+            take(&first, start()),
+            take(&other, start()),
+            take(&first, start()),
+            take(&other, start())
+        );
+    }
+    let all = async || first.runs(flow.tenant, RunFilter::default(), 100).await.unwrap();
+    let active = async || {
+        let rows = all().await;
+        rows.into_iter().filter(|row| row.state == RunState::Running || row.due.is_some()).collect::<Vec<_>>()
+    };
+    let mut ended = 0;
+    loop {
+        let rows = active().await;
+        if rows.is_empty() {
+            break;
+        }
+        assert_eq!(rows.len(), 2.min(40 - ended));
+        // Both end in one moment, each on its node.
+        let end = |row: &postrider_store::runs::RunRow| {
+            let to = RunTo::Ended { state: RunState::Succeeded, output: None, error: None };
+            let hold = if row.state == RunState::Running { Hold::Claim(row.fence) } else { Hold::Any };
+            let write =
+                postrider_store::runs::RunWrite { slot: row.slot.clone(), ..flow.write(row.id, hold, to) };
+            Commit { runs: vec![write], ..world.commit(flow.tenant) }
+        };
+        let (a, b) = tokio::join!(commit(&first, end(&rows[0])), commit(&other, end(&rows[1])));
+        a.unwrap();
+        b.unwrap();
+        ended += 2;
+    }
+    assert!(all().await.iter().all(|row| row.state.is_final()));
+    other.close().await;
     world.end().await;
 }
 

@@ -169,7 +169,7 @@ impl World {
 
     pub(crate) async fn done(&self, commit: Commit) -> Done {
         match self.try_commit(commit).await.expect("the commit is good") {
-            CommitOutcome::Done { events, replays, settled } => Done { events, replays, settled },
+            CommitOutcome::Done { events, replays, settled, .. } => Done { events, replays, settled },
             other => panic!("{other:?}"),
         }
     }

@@ -5,14 +5,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use postrider_domain::connection::ConnectionState;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::EventKind;
-use postrider_domain::id::{AuditId, DeliveryId, EventId, JobId, KeyId, RisingIds, TenantId, WebhookId};
+use postrider_domain::id::{
+    AuditId, ConnectionId, DeliveryId, EventId, JobId, KeyId, RequestId, RisingIds, RunId, TenantId,
+    TriggerId, WebhookId, WorkflowId,
+};
+use postrider_domain::run::{RequestCause, RunState, StepStatus, TriggerKind};
 use postrider_domain::time::Timestamp;
 use postrider_store::config::{
-    AuditRow, ConfigOutcome, ConfigWrite, EventTypeRow, IdempotencyRow, JOB_DONE, JOB_RUNNING, JobRow,
-    KeyRow, Over, ProfileRow, ProfileWrite, SecretRow, SecretState, TenantRow, TenantWrite, WebhookRow,
-    WebhookWrite,
+    AuditRow, ConfigOutcome, ConfigWrite, ConnectionFlowRow, ConnectionRow, ConnectionWrite, EventTypeRow,
+    IdempotencyRow, JOB_DONE, JOB_RUNNING, JobRow, KeyRow, Over, ProfileRow, ProfileWrite, SecretRow,
+    SecretState, StepSecretRow, StepSecretWrite, TenantRow, TenantWrite, TriggerRow, TriggerSecretRow,
+    TriggerWrite, WebhookRow, WebhookWrite, WorkflowRow,
+};
+use postrider_store::runs::{
+    Conflict, Dedup, Hold, Intake, NewRequest, NewRun, RequestFilter, RunFilter, RunTo, RunWant, RunWrite,
+    Slot, StepRow,
 };
 use postrider_store::{
     AfterCrash, AttemptRow, AttemptTiming, Commit, CommitOutcome, Database, DeliveryFilter, EventFilter,
@@ -72,6 +82,8 @@ impl Installation {
         all.change_configuration().await;
         for at in 0..all.tenants.len() {
             all.records(at).await;
+            let (tenant, _) = all.tenants[at];
+            all.inbound(tenant).await;
         }
         for _ in 0..4 {
             for at in 0..all.tenants.len() {
@@ -198,6 +210,25 @@ impl Installation {
             created: at,
             updated: at,
         };
+        let step_secret = StepSecretWrite::Put {
+            row: StepSecretRow { tenant, name: "API_KEY".into(), version: 3, created: at, updated: at },
+            sealed: self.store.seal("secret.sealed", tenant.as_bytes(), b"a value"),
+        };
+        let connection = ConnectionRow {
+            tenant,
+            id: ConnectionId::from_bytes(*tenant.as_bytes()),
+            name: "crm".into(),
+            provider: "custom".into(),
+            settings: r#"{"clientId":"ä"}"#.into(),
+            sealed: self.store.seal("connection.sealed", tenant.as_bytes(), b"tokens"),
+            state: ConnectionState::Active,
+            expires: Some(at),
+            error: Some("it was down".into()),
+            version: 7,
+            lease: None,
+            created: at,
+            updated: at,
+        };
         let profile = ProfileRow {
             name: "custom".into(),
             version: if public_id == "acme" { "3" } else { "4" }.into(),
@@ -210,6 +241,8 @@ impl Installation {
             tenant: Some(TenantWrite { row, over: Over::Nothing, pins: true, unless_history: false }),
             webhooks: written.collect(),
             event_types: vec![event_type],
+            step_secrets: vec![step_secret],
+            connections: vec![ConnectionWrite::Insert(connection)],
             keys: keys.into(),
             profile: Some(ProfileWrite { row: profile }),
             jobs,
@@ -220,6 +253,7 @@ impl Installation {
                 fingerprint: [9; 32],
                 answer: b"an \0 answer \xff".to_vec(),
             }),
+            ..ConfigWrite::default()
         };
         assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
         self.tenants.push((tenant, webhooks));
@@ -317,6 +351,190 @@ impl Installation {
         let records = vec![own, write([7; 16], None)];
         self.commit(Commit { events: vec![event], records, ..Commit::new(tenant, self.now) }).await;
         assert!(self.store.scan_begin(tenant, self.now, self.now).await.unwrap());
+    }
+
+    /// A workflow with its trigger, an authorization under way, requests, and runs in every state.
+    pub(crate) async fn inbound(&self, tenant: TenantId) {
+        let (at, random) = (self.now, &*self.random);
+        let (workflow, trigger) = (WorkflowId::new(at, random), TriggerId::new(at, random));
+        let secret = [0, 1].map(|_| RunId::new(at, random));
+        // As it was configured.
+        let connection = ConnectionId::from_bytes(*tenant.as_bytes());
+        let row = |version| WorkflowRow {
+            tenant,
+            id: workflow,
+            name: "leads".into(),
+            version,
+            description: "Müller \u{1F600}".into(),
+            definition: format!(r#"{{"steps":[],"description":"{version}\\u0001"}}"#),
+            created: at,
+            updated: at.plus(HOUR),
+            deleted: None,
+        };
+        let secrets = secret.iter().enumerate().map(|(place, id)| TriggerSecretRow {
+            tenant,
+            trigger,
+            id: *id.as_bytes(),
+            sealed: self.store.seal("trigger_secret.sealed", id.as_bytes(), b"of a trigger"),
+            expires_at: (place == 1).then(|| at.plus(DAY)),
+            created: at,
+        });
+        let of_trigger = TriggerRow {
+            tenant,
+            id: trigger,
+            workflow,
+            kind: TriggerKind::Webhook,
+            name: "webhook".into(),
+            enabled: true,
+            slug: Some(format!("slug-{tenant}")),
+            settings: r#"{"verification":{"preset":"github"}}"#.into(),
+            since: at,
+            created: at,
+            updated: at.plus(HOUR),
+            deleted: None,
+        };
+        for version in 1..=2 {
+            let first = version == 1;
+            let triggers = first
+                .then(|| TriggerWrite { row: of_trigger.clone(), secrets: Some(secrets.clone().collect()) });
+            let write = ConfigWrite {
+                at,
+                workflows: vec![row(version)],
+                triggers: triggers.into_iter().collect(),
+                ..ConfigWrite::default()
+            };
+            assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
+        }
+        let mut state_hash = [0; 32];
+        postrider_domain::random::Random::fill(random, &mut state_hash);
+        let sealed = self.store.seal("connection_flow.sealed", connection.as_bytes(), b"the verifier");
+        let flow = ConnectionFlowRow { state_hash, tenant, connection, sealed, expires: at.plus(HOUR) };
+        self.store.connection_flow_put(&flow, 3).await.unwrap();
+        self.runs(tenant, workflow, trigger).await;
+    }
+
+    async fn runs(&self, tenant: TenantId, workflow: WorkflowId, trigger: TriggerId) {
+        let (at, random) = (self.now, &*self.random);
+        let run = || NewRun {
+            id: RunId::new(at, random),
+            workflow,
+            version: 2,
+            trigger: Some(trigger),
+            kind: TriggerKind::Webhook,
+            event: None,
+            replay_of: None,
+            parent: None,
+            input: Bytes::from_static(b"{\"n\":1.50,\"text\":\"\\u0000\"}"),
+            depth: 3,
+            slot: None,
+            claim: Some(Lease::first(at.plus(HOUR))),
+            ended: false,
+            error: None,
+            steps: Vec::new(),
+        };
+        let request = |cause| NewRequest {
+            id: RequestId::new(at, random),
+            trigger,
+            cause,
+            status: 202,
+            detail: Some("why".into()),
+            received: at,
+            method: "POST".into(),
+            query: "a=b".into(),
+            peer: "192.0.2.7".into(),
+            headers: Bytes::from_static(b"[[\"a\",\"b\"]]"),
+            body: (cause != RequestCause::Accepted).then(|| Bytes::from_static(b"no json \0\xff")),
+            body_bytes: 70_000,
+        };
+        let intake = |run, cause: Option<RequestCause>| Intake {
+            tenant,
+            with_event: None,
+            request: cause.map(request),
+            run,
+            dedup: None,
+            tick: None,
+        };
+        let first = run();
+        let related = NewRun {
+            event: Some(EventId::lowest_at(at)),
+            replay_of: Some(first.id),
+            parent: Some(first.id),
+            kind: TriggerKind::Replay,
+            ..run()
+        };
+        let slot = || Some(Slot { key: "k".into(), max: 1, conflict: Conflict::Queue });
+        let (waits, hears) = (run(), run());
+        let (due, holds, queued) = (
+            NewRun { claim: None, ..run() },
+            NewRun { slot: slot(), ..run() },
+            NewRun { slot: slot(), ..run() },
+        );
+        let failed = NewRun { error: Some("No such input.".into()), ..run() };
+        let cancelled = run();
+        let intakes = vec![
+            Intake {
+                dedup: Some(Dedup { trigger, key: "seen".into(), kept: DAY }),
+                tick: Some((trigger, at)),
+                ..intake(Some(first.clone()), Some(RequestCause::Accepted))
+            },
+            intake(None, Some(RequestCause::VerificationFailed)),
+            intake(Some(related), None),
+            intake(Some(waits.clone()), None),
+            intake(Some(hears.clone()), None),
+            intake(Some(due), None),
+            intake(Some(holds), None),
+            intake(Some(queued), None),
+            intake(Some(failed), None),
+            intake(Some(cancelled.clone()), None),
+        ];
+        self.commit(Commit { intakes, ..Commit::new(tenant, at) }).await;
+        let step = |path: &str, seq, status| StepRow {
+            path: path.into(),
+            seq,
+            kind: "http".into(),
+            status,
+            tries: 2,
+            started: at,
+            finished: (status != StepStatus::Pending).then_some(at),
+            until: Some(at.plus(DAY)),
+            link: Some([9; 16]),
+            output: (status == StepStatus::Succeeded).then(|| Bytes::from_static(b"{\"a\":\"\\u0000\"}")),
+            error: (status == StepStatus::Failed).then(|| "It did not work.".into()),
+        };
+        let write = |run: &NewRun, hold, to| RunWrite {
+            tenant,
+            run: run.id,
+            workflow,
+            hold,
+            slot: None,
+            parent: None,
+            steps: Vec::new(),
+            unless_emitted: None,
+            attempts: Vec::new(),
+            to,
+        };
+        let done = RunTo::Ended {
+            state: RunState::Succeeded,
+            output: Some(Bytes::from_static(b"[1.50]")),
+            error: None,
+        };
+        let stopped =
+            RunTo::Ended { state: RunState::Cancelled, output: None, error: Some("Somebody did.".into()) };
+        let event_after = Some(EventId::lowest_at(at));
+        let runs = vec![
+            RunWrite {
+                steps: vec![step("a", 0, StepStatus::Succeeded), step("b", 1, StepStatus::Failed)],
+                attempts: vec![("a".into(), attempt(1, at, false)), ("a".into(), attempt(2, at, true))],
+                ..write(&first, Hold::Claim(1), done)
+            },
+            write(&waits, Hold::Claim(1), RunTo::Waiting { due: Some(at.plus(DAY)), event_after: None }),
+            RunWrite {
+                steps: vec![step("c", 0, StepStatus::Pending)],
+                ..write(&hears, Hold::Claim(1), RunTo::Waiting { due: Some(at.plus(2 * DAY)), event_after })
+            },
+            write(&cancelled, Hold::Any, stopped),
+        ];
+        self.commit(Commit { runs, ..Commit::new(tenant, at) }).await;
     }
 
     /// Accepts an event with one delivery.
@@ -447,6 +665,18 @@ impl Installation {
         keys.sort_by_key(|key| key.id);
         let mut profiles = store.profiles_all().await.unwrap();
         profiles.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        for tenant in &tenants {
+            for connection in store.connection_list(tenant.id, None, 10).await.unwrap() {
+                let id = connection.id;
+                let opened =
+                    store.open_sealed("connection.sealed", id.as_bytes(), &connection.sealed).unwrap();
+                see("connection", &(connection.name, connection.settings, connection.error, opened));
+            }
+            for (name, sealed) in store.step_secret_values(tenant.id, &["API_KEY"]).await.unwrap() {
+                let opened = store.open_sealed("secret.sealed", tenant.id.as_bytes(), &sealed).unwrap();
+                see("step secret", &(name, opened));
+            }
+        }
         see("tenants", &tenants);
         see("webhooks", &webhooks);
         see("keys", &keys);
@@ -462,6 +692,46 @@ impl Installation {
         due.sort();
         see("due", &due);
         let begin = Timestamp::from_unix_ms(START_MS);
+        let flows = store.workflows(None).await.unwrap();
+        see("workflows", &flows);
+        see("triggers", &store.triggers(None).await.unwrap());
+        for secret in store.trigger_secrets(None).await.unwrap() {
+            see("secret", &store.open_sealed("trigger_secret.sealed", &secret.id, &secret.sealed).unwrap());
+            see("until", &(secret.trigger, secret.expires_at, secret.created));
+        }
+        for flow in &flows {
+            for version in 1..=flow.version {
+                see("definition", &store.workflow_definition(flow.tenant, flow.id, version).await.unwrap());
+            }
+        }
+        for trigger in store.triggers(None).await.unwrap() {
+            see("clock", &store.trigger_clock(trigger.tenant, trigger.id).await.unwrap());
+        }
+        see("waits", &store.run_waits(None).await.unwrap());
+        let mut due = store.workflows_due_any_tenant().await.unwrap();
+        due.sort();
+        see("due", &due);
+        for (tenant, _) in &self.tenants {
+            for run in store.runs(*tenant, RunFilter::default(), 1000).await.unwrap() {
+                see("run", &run);
+                see("input", &store.run_input(*tenant, run.id).await.unwrap());
+                see("output", &store.run_output(*tenant, run.id).await.unwrap());
+                see("steps", &store.run_steps(*tenant, run.id).await.unwrap());
+                see("attempts", &store.run_attempts(*tenant, run.id).await.unwrap());
+            }
+            for request in store.requests(*tenant, RequestFilter::default(), 1000).await.unwrap() {
+                see("request", &store.request_get(*tenant, request.request.id).await.unwrap());
+            }
+            see("secrets", &store.step_secrets(*tenant).await.unwrap());
+            for (name, sealed) in store.step_secret_values(*tenant, &["API_KEY"]).await.unwrap() {
+                see(&name, &store.open_sealed("secret.sealed", tenant.as_bytes(), &sealed).unwrap());
+            }
+            for grant in store.connection_list(*tenant, None, 100).await.unwrap() {
+                see("connection", &grant);
+                let sealed = store.open_sealed("connection.sealed", grant.id.as_bytes(), &grant.sealed);
+                see("grant", &sealed.unwrap());
+            }
+        }
         for (tenant, webhooks) in &self.tenants {
             see("tenant", &store.tenant_get(*tenant).await.unwrap());
             see("ledger", &store.ledger(Some(*tenant)).await.unwrap());
@@ -538,6 +808,19 @@ impl Installation {
                 all.extend(answers.iter().flat_map(|answer| &answer.claimed).map(|claimed| claimed.delivery));
             }
         }
+        all.sort_unstable();
+        all
+    }
+
+    /// Every run that a server on the store would ever take.
+    pub(crate) async fn runs_claimable(&self, store: &Store) -> Vec<RunId> {
+        let now = self.now.plus(400 * DAY);
+        let wants = store.workflows(None).await.unwrap().into_iter();
+        let wants =
+            wants.map(|flow| RunWant { tenant: flow.tenant, workflow: flow.id, count: 100 }).collect();
+        let answers = store.run_claim(now, now.plus(HOUR), wants).await.unwrap();
+        let mut all: Vec<_> =
+            answers.iter().flat_map(|answer| &answer.claimed).map(|(run, _)| *run).collect();
         all.sort_unstable();
         all
     }

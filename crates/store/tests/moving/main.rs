@@ -7,5 +7,6 @@
 
 mod backup;
 mod installation;
+mod removal;
 mod restored;
 mod transfer;

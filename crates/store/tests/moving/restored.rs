@@ -6,12 +6,22 @@ use std::process::Command;
 use postrider_domain::delivery::{AttemptClass, DeliveryState, Reason};
 use postrider_domain::time::Timestamp;
 use postrider_store::config::{JOB_FAILED, JOB_RUNNING, RecoverRange};
+use postrider_store::runs::RunFilter;
 use postrider_store::{Database, Restored, Store, StoreError, end_restored};
 use postrider_testkit::postgres::{Database as Server, Postgres};
 
 use crate::installation::{Installation, folder};
 
 /// Everything is ended, whatever the database, and nothing else is touched.
+async fn open_runs(installation: &Installation, store: &Store) -> usize {
+    let mut open = 0;
+    for (tenant, _) in &installation.tenants {
+        let runs = store.runs(*tenant, RunFilter::default(), 1_000).await.unwrap();
+        open += runs.iter().filter(|run| !run.state.is_final()).count();
+    }
+    open
+}
+
 async fn check_ended(installation: &Installation, database: Database) {
     let store = Store::open(installation.options(database.clone())).await.unwrap();
     let states = [DeliveryState::Delivered, DeliveryState::Failed, DeliveryState::Cancelled];
@@ -22,11 +32,18 @@ async fn check_ended(installation: &Installation, database: Database) {
     let scheduled = installation.in_state(&store, DeliveryState::Scheduled).await;
     let sending = installation.in_state(&store, DeliveryState::Sending).await;
     assert!(!scheduled.is_empty() && !sending.is_empty());
+    let runs = open_runs(installation, &store).await;
+    assert!(runs > 0);
     store.close().await;
 
     let (restored, ledger) = end_restored(installation.options(database.clone())).await.unwrap();
-    let expected =
-        Restored { scheduled: scheduled.len() as u64, sending: sending.len() as u64, jobs: 3, renumbered: 0 };
+    let expected = Restored {
+        scheduled: scheduled.len() as u64,
+        sending: sending.len() as u64,
+        jobs: 3,
+        runs: runs as u64,
+        renumbered: 0,
+    };
     assert_eq!(restored, expected);
     assert!(
         ledger.iter().all(|row| row.is_balanced() && row.scheduled == 0 && row.sending == 0),
@@ -38,6 +55,7 @@ async fn check_ended(installation: &Installation, database: Database) {
 
     let store = Store::open(installation.options(database)).await.unwrap();
     assert_eq!(installation.claimable(&store).await, []);
+    assert_eq!(open_runs(installation, &store).await, 0);
     let mut ended = [scheduled.clone(), sending.clone(), before[1].clone()].concat();
     ended.sort_unstable();
     before[1] = ended;

@@ -336,6 +336,9 @@ async fn what_was_delivered_is_not_sent_again_and_what_is_open_is_sent_once() {
     let scheduled = moved.source.in_state(&source, DeliveryState::Scheduled).await;
     let claimed = moved.source.claimable(&target).await;
     assert_eq!(claimed, scheduled);
+    let runs = moved.source.runs_claimable(&target).await;
+    assert_eq!(runs.len(), 6, "three of each tenant: one is due, one waits for its time, one for an event");
+    assert_eq!(moved.source.runs_claimable(&source).await, runs);
     assert!(!delivered.is_empty() && delivered.iter().all(|delivery| !claimed.contains(delivery)));
     assert_eq!(moved.source.in_state(&target, DeliveryState::Delivered).await, delivered);
     source.close().await;
@@ -370,6 +373,30 @@ async fn what_was_under_way_is_taken_over_by_the_first_server() {
     let stored = target.delivery_get(tenant, sending[0]).await.unwrap().unwrap();
     assert!(stored.resend && stored.state == DeliveryState::Scheduled);
     assert_eq!(target.attempts(tenant, sending[0]).await.unwrap().len(), 1);
+    target.close().await;
+}
+
+#[tokio::test]
+async fn runs_that_were_worked_on_are_taken_over_by_the_first_server() {
+    let moved = Move::of(async |database| {
+        let mut source = Installation::start(database).await;
+        source.configure("acme").await;
+        source.inbound(source.tenants[0].0).await;
+        source
+    })
+    .await;
+    moved.copy().await;
+    let target = moved.open_target().await;
+    let reap = async || target.run_reap(moved.source.now, None, Box::new(|_| false)).await.unwrap();
+    assert_eq!(reap().await.runs, 0, "nobody takes over before it was heard for the time of a lease");
+    for _ in 0..5 {
+        target.node_beat().await.unwrap();
+        tokio::time::pause();
+        tokio::time::advance(NODE_LEASE / 4).await;
+        tokio::time::resume();
+    }
+    target.node_beat().await.unwrap();
+    assert_eq!(reap().await.runs, 2, "the one that replays, and the one that holds a slot");
     target.close().await;
 }
 
