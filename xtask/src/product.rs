@@ -231,7 +231,13 @@ impl Api {
         Ok((answer.status().as_u16(), answer.into_body()))
     }
 
-    /// The same, for whoever reads the head too.
+    /// Sends a request as it stands, and gives the status and body.
+    pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>) -> Result<(u16, Bytes)> {
+        let (status, answer) = self.connection.send(request).await?;
+        Ok((status.as_u16(), answer))
+    }
+
+    /// As [`Self::send`], for whoever reads the head too.
     pub(crate) async fn answer(
         &mut self,
         method: Method,
@@ -241,6 +247,10 @@ impl Api {
     ) -> Result<Response<Bytes>> {
         let request = self.request(method, path, tenant, body)?;
         self.connection.answer(request).await
+    }
+
+    pub(crate) fn host(&self) -> &str {
+        &self.host
     }
 
     /// Sends and gives the JSON of a 2xx. `tenant` empty: for the whole installation.

@@ -28,7 +28,7 @@ const STEPS: &[Step] = &[
     Step { name: "lint", what: "no lint complains", needs: &[CLIPPY], run: lint },
     Step {
         name: "tests",
-        what: "every test of the workspace, with receivers in Node and Python as oracles",
+        what: "every test of the workspace, with the TypeScript SDK, and receivers in Node and Python as oracles",
         needs: &[NEXTEST, NODE, NPM, PYTHON, VENV],
         run: tests,
     },
@@ -100,9 +100,11 @@ fn openapi() -> Result<()> {
     xtask(&["openapi", "--check"])
 }
 
-/// Enough kills to meet each state of a delivery more than once; hundreds are `cargo xtask crash --kills 200`.
+/// Enough kills to meet each state of a delivery and of a run more than once; hundreds are `cargo xtask crash --kills 200`, and
+/// with `--runs`.
 fn crash() -> Result<()> {
-    xtask(&["crash", "--kills", "5"])
+    xtask(&["crash", "--kills", "5"])?;
+    xtask(&["crash", "--runs", "--kills", "5"])
 }
 
 /// A few faults of each kind; hundreds are `cargo xtask nodes --long --release`.
@@ -149,8 +151,8 @@ const NEXTEST: Tool = Tool {
     get: Get::Cargo("cargo-nextest"),
 };
 const NODE: Tool = Tool {
-    name: "Node 18 or later",
-    probe: ("node", &["--eval", "process.exit(parseInt(process.versions.node) >= 18 ? 0 : 1)"]),
+    name: "Node 20 or later",
+    probe: ("node", &["--eval", "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)"]),
     get: Get::Apt("nodejs"),
 };
 const NPM: Tool = Tool { name: "npm", probe: ("npm", &["--version"]), get: Get::Apt("npm") };

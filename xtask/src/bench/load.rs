@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::Method;
+use http_body_util::Full;
+use hyper::{Method, Request};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -53,26 +54,52 @@ pub(super) struct Closed {
     pub(super) connections: usize,
 }
 
-/// Sends until all is answered, and gives the moment before the first request, in nanoseconds.
+/// The request of a number, from 0.
+type Ask = dyn Fn(&Api, usize) -> Result<Request<Full<Bytes>>> + Send + Sync;
+
+/// What is asked of a server over and over, and which answers will do.
+#[derive(Clone)]
+pub(super) struct Load {
+    pub(super) server: SocketAddr,
+    pub(super) ask: Arc<Ask>,
+    pub(super) takes: fn(u16, &Bytes) -> Result<()>,
+}
+
+impl Load {
+    async fn send(&self, api: &mut Api, n: usize) -> Result<()> {
+        let request = (self.ask)(api, n)?;
+        let (status, answer) = api.ask(request).await?;
+        (self.takes)(status, &answer)
+    }
+}
+
+/// Publishes until all is answered, and gives the moment before the first request, in nanoseconds.
 pub(super) async fn closed(target: &Target, load: &Closed) -> Result<u64> {
-    let mut connections = Vec::new();
-    for _ in 0..load.connections.min(load.requests) {
-        connections.push(Api::connect(target.server).await?);
+    let (tenants, path, body) = (Arc::clone(&target.tenants), load.path, load.body.clone());
+    let ask =
+        move |api: &Api, n: usize| api.request(Method::POST, path, &tenants[n % tenants.len()], body.clone());
+    let publications = Load { server: target.server, ask: Arc::new(ask), takes: accepted };
+    closed_loop(&publications, load.requests, load.connections).await
+}
+
+/// Sends until all is answered, and gives the moment before the first request, in nanoseconds.
+pub(super) async fn closed_loop(load: &Load, requests: usize, connections: usize) -> Result<u64> {
+    let mut apis = Vec::new();
+    for _ in 0..connections.min(requests) {
+        apis.push(Api::connect(load.server).await?);
     }
     let next = Arc::new(AtomicUsize::new(0));
     let began = now_ns();
     let mut workers = JoinSet::new();
-    for mut api in connections {
-        let (next, target, load) = (Arc::clone(&next), target.clone(), load.clone());
+    for mut api in apis {
+        let (next, load) = (Arc::clone(&next), load.clone());
         workers.spawn(async move {
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= load.requests {
+                if n >= requests {
                     return Ok::<_, Failure>(());
                 }
-                let tenant = &target.tenants[n % target.tenants.len()];
-                let (status, answer) = api.send(Method::POST, load.path, tenant, load.body.clone()).await?;
-                accepted(status, &answer)?;
+                load.send(&mut api, n).await?;
             }
         });
     }
@@ -84,30 +111,44 @@ pub(super) async fn closed(target: &Target, load: &Closed) -> Result<u64> {
 
 /// A single publication answers 202; a batch 200, and then each of its items has to be accepted.
 fn accepted(status: u16, answer: &Bytes) -> Result<()> {
-    let refused =
-        |answer: &Bytes| Failure::new(format!("answered {status}: {}", String::from_utf8_lossy(answer)));
     match status {
         202 => Ok(()),
         200 => {
             let items: Value = serde_json::from_slice(answer)?;
             let items = items["data"].as_array().into_iter().flatten();
             let all = items.clone().count() > 0 && items.clone().all(|item| item["status"] == 202);
-            if all { Ok(()) } else { Err(refused(answer)) }
+            if all { Ok(()) } else { Err(refused(status, answer)) }
         }
-        _ => Err(refused(answer)),
+        _ => Err(refused(status, answer)),
     }
+}
+
+pub(super) fn refused(status: u16, answer: &Bytes) -> Failure {
+    Failure::new(format!("answered {status}: {}", String::from_utf8_lossy(answer)))
 }
 
 /// Publishes `rate` events a second for `duration`, each when its time has come, however long the earlier ones take.
 /// Gives how long each took to be acknowledged, in microseconds, rising.
 pub(super) async fn open(target: &Target, rate: u32, duration: Duration) -> Result<Vec<u64>> {
+    let tenants = Arc::clone(&target.tenants);
+    let ask = move |api: &Api, n: usize| {
+        let body = publication(Some(now_ns()));
+        api.request(Method::POST, "/v1/events", &tenants[n % tenants.len()], body)
+    };
+    let publications = Load { server: target.server, ask: Arc::new(ask), takes: accepted };
+    open_loop(&publications, rate, duration).await
+}
+
+/// Sends `rate` requests a second for `duration`, each when its time has come. Gives how long each took to be answered, in
+/// microseconds, rising.
+pub(super) async fn open_loop(load: &Load, rate: u32, duration: Duration) -> Result<Vec<u64>> {
     let mut ticks = interval(Duration::from_secs(1) / rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let events = (f64::from(rate) * duration.as_secs_f64()) as usize;
+    let requests = (f64::from(rate) * duration.as_secs_f64()) as usize;
     let mut idle = Vec::new();
     let mut sending: JoinSet<Result<(u64, Api)>> = JoinSet::new();
-    let mut latencies = Vec::with_capacity(events);
-    for n in 0..events {
+    let mut latencies = Vec::with_capacity(requests);
+    for n in 0..requests {
         ticks.tick().await;
         while let Some(done) = sending.try_join_next() {
             let (latency, api) = done??;
@@ -115,16 +156,14 @@ pub(super) async fn open(target: &Target, rate: u32, duration: Duration) -> Resu
             idle.push(api);
         }
         let api = idle.pop();
-        let (server, tenant) = (target.server, target.tenants[n % target.tenants.len()].clone());
+        let load = load.clone();
         sending.spawn(async move {
             let mut api = match api {
                 Some(api) => api,
-                None => Api::connect(server).await?,
+                None => Api::connect(load.server).await?,
             };
             let began = Instant::now();
-            let body = publication(Some(now_ns()));
-            let (status, answer) = api.send(Method::POST, "/v1/events", &tenant, body).await?;
-            accepted(status, &answer)?;
+            load.send(&mut api, n).await?;
             Ok((u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX), api))
         });
     }

@@ -3,6 +3,7 @@
 //! Driver, sink and server are three processes. Every scenario has a server and a data folder of its own, so that its
 //! memory and its backlog are its own; the raw limit is measured anew before each, and its median is the yardstick.
 
+mod inbound;
 mod load;
 mod raw;
 mod receiver;
@@ -34,7 +35,7 @@ pub(crate) enum Kind {
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours, records; on PostgreSQL also nodes, claims.
+    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours, records, inbound; on PostgreSQL also nodes, claims.
     #[arg(long = "only", value_name = "SCENARIO")]
     only: Vec<String>,
     /// A tenth of the load: for trying it out, not for quoting.

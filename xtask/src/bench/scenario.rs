@@ -30,7 +30,7 @@ pub(super) struct Scenario {
     pub(super) run: for<'a> fn(&'a World<'a>) -> Running<'a>,
 }
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Vec<Figure>>> + 'a>>;
+pub(super) type Running<'a> = Pin<Box<dyn Future<Output = Result<Vec<Figure>>> + 'a>>;
 
 /// The floors are where acceptance begins: go for twice that.
 pub(super) const SCENARIOS: &[Scenario] = &[
@@ -78,6 +78,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: |world| Box::pin(records(world)),
     },
     Scenario {
+        name: "inbound",
+        what: "requests to triggers, and runs of a transform and an emit from the request to their end, closed loops of 64",
+        on: BOTH,
+        run: |world| Box::pin(inbound(world)),
+    },
+    Scenario {
         name: "nodes",
         what: "two nodes against one, one tenant with a webhook on each: three pairs",
         on: &[Kind::Postgres],
@@ -101,7 +107,7 @@ pub(super) enum Scale {
 }
 
 impl Scale {
-    fn of(self, full: usize) -> usize {
+    pub(super) fn of(self, full: usize) -> usize {
         match self {
             Self::Full => full,
             Self::Tenth => full / 10,
@@ -549,5 +555,19 @@ async fn records(world: &World<'_>) -> Result<Vec<Figure>> {
     let (records, due) = (world.scale.of(990_000), world.scale.of(10_000));
     let figures = super::records::measure(&house.server, &world.sink.url(SLOT), records, due).await?;
     house.close().await?;
+    Ok(figures)
+}
+
+async fn inbound(world: &World<'_>) -> Result<Vec<Figure>> {
+    let mut figures = Vec::new();
+    for part in super::inbound::PARTS {
+        let house = House::open(world, 0, &[]).await?;
+        figures.extend(part(&house.server, world.scale).await?);
+        house.close().await?;
+    }
+    // The floors are the embedded store's.
+    for figure in &mut figures {
+        figure.asked = world.asked(figure.asked, Asked::Nothing);
+    }
     Ok(figures)
 }

@@ -1,6 +1,9 @@
-//! `cargo xtask crash`: load, kill -9 at random moments, restart, and in the end compare what the producer was told,
-//! what the receivers wrote down, and what our own log says.
+//! `cargo xtask crash`: load, kill -9 at random moments, restart, and in the end compare what the sender was told, what the
+//! receivers wrote down, and what our own log says. The load is events; with `--runs` it is invocations of triggers.
 
+mod runs;
+
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +21,9 @@ use crate::truth::{self, log};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
+    /// Invoke triggers instead of publishing events, and judge their runs.
+    #[arg(long)]
+    runs: bool,
     /// How often the server is killed.
     #[arg(long, default_value_t = 20, value_name = "N")]
     kills: u32,
@@ -56,7 +62,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let folder = tempfile::Builder::new().prefix("postrider-crash-").tempdir()?;
     let runtime = tokio::runtime::Runtime::new()?;
-    let outcome = runtime.block_on(crash(options, &program, &folder.path().join("data")));
+    let data = folder.path().join("data");
+    let kills = Kills {
+        program: &program,
+        data: &data,
+        count: options.kills,
+        random: Arc::new(options.seed.map_or_else(SeededRandom::fresh, SeededRandom::new)),
+    };
+    let outcome = match options.runs {
+        true => runtime.block_on(runs::crash(&kills)),
+        false => runtime.block_on(crash(&kills)),
+    };
     runtime.shutdown_background();
     if outcome.is_err() || options.keep {
         println!("kept: {}", folder.keep().display());
@@ -64,31 +80,53 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     outcome
 }
 
-async fn crash(options: &Options, program: &Path, data: &Path) -> Result<()> {
-    let random = Arc::new(options.seed.map_or_else(SeededRandom::fresh, SeededRandom::new));
-    let endpoints = Endpoints::start(Arc::clone(&random), SLOW_MAX).await;
-    let mut server = Server::start(program, data).await?;
-    let prepared = producer::prepare(&mut server.api().await?, &endpoints).await?;
-    let producer = Producer::start(vec![server.address], PACE, &random);
+/// A server on a data folder, and how often it is killed.
+struct Kills<'a> {
+    program: &'a Path,
+    data: &'a Path,
+    count: u32,
+    random: Arc<SeededRandom>,
+}
 
-    let mut slowest_restart = Duration::ZERO;
-    for kill in 1..=options.kills {
-        let life = LIFE_MS.start + random.below(LIFE_MS.end - LIFE_MS.start);
-        sleep(Duration::from_millis(life)).await;
-        server.kill().await?;
-        server = Server::start(program, data)
-            .await
-            .map_err(|failure| failure.while_(&format!("after kill {kill}")))?;
-        slowest_restart = slowest_restart.max(server.started_in);
-        producer.go_on(vec![server.address]);
-        if kill % 10 == 0 || kill == options.kills {
-            println!(
-                "{kill} kills, {} events acknowledged, {} requests seen",
-                producer.acknowledged(),
-                endpoints.count()
-            );
-        }
+impl Kills<'_> {
+    async fn start(&self) -> Result<Server> {
+        Server::start(self.program, self.data).await
     }
+
+    /// Kills and starts again. `goes_on` hears where the server is each time; `progress` says what has happened so far. Gives
+    /// the last server, and how long the slowest restart took.
+    async fn all(
+        &self,
+        mut server: Server,
+        goes_on: &dyn Fn(SocketAddr),
+        progress: &dyn Fn() -> String,
+    ) -> Result<(Server, Duration)> {
+        let mut slowest = Duration::ZERO;
+        for kill in 1..=self.count {
+            let life = LIFE_MS.start + self.random.below(LIFE_MS.end - LIFE_MS.start);
+            sleep(Duration::from_millis(life)).await;
+            server.kill().await?;
+            server = self.start().await.map_err(|failure| failure.while_(&format!("after kill {kill}")))?;
+            slowest = slowest.max(server.started_in);
+            goes_on(server.address);
+            if kill % 10 == 0 || kill == self.count {
+                println!("{kill} kills, {}", progress());
+            }
+        }
+        Ok((server, slowest))
+    }
+}
+
+async fn crash(kills: &Kills<'_>) -> Result<()> {
+    let random = &kills.random;
+    let endpoints = Endpoints::start(Arc::clone(random), SLOW_MAX).await;
+    let server = kills.start().await?;
+    let prepared = producer::prepare(&mut server.api().await?, &endpoints).await?;
+    let producer = Producer::start(vec![server.address], PACE, random);
+    let progress =
+        || format!("{} events acknowledged, {} requests seen", producer.acknowledged(), endpoints.count());
+    let goes_on = |address| producer.go_on(vec![address]);
+    let (server, slowest_restart) = kills.all(server, &goes_on, &progress).await?;
     let told = producer.stop().await;
     let mut api = server.api().await?;
     truth::await_settled(&mut api, SETTLE_MAX)
@@ -101,12 +139,12 @@ async fn crash(options: &Options, program: &Path, data: &Path) -> Result<()> {
     let ledgers = log::ledgers(&mut server.api().await?).await?;
     let findings = checker::check(&story, &ledgers);
     println!();
-    println!("kills                     {}", options.kills);
+    println!("kills                     {}", kills.count);
     println!("slowest restart           {slowest_restart:.1?}");
     truth::print(&story, &findings);
     if story.published.is_empty() || story.seen.is_empty() {
         Err(Failure::new("nothing was published or nothing arrived: this run shows nothing"))
-    } else if options.kills >= KILLS_THAT_CUT && findings.counts.unknown == 0 {
+    } else if kills.count >= KILLS_THAT_CUT && findings.counts.unknown == 0 {
         Err(Failure::new("no kill cut an attempt short: this run does not show what becomes of one"))
     } else if let Some(complaint) = told.complaints.first() {
         Err(Failure::new(format!("{} answers that may not be given: {complaint}", told.complaints.len())))

@@ -18,40 +18,51 @@ const PAGE: usize = 100;
 
 /// Every delivery with its attempts. `labels` are those of the webhooks, by id.
 pub(crate) async fn read(address: SocketAddr, labels: BTreeMap<String, String>) -> Result<Vec<Logged>> {
-    let labels = Arc::new(labels);
     let mut log = Vec::new();
     for tenant in TENANTS {
-        let ids = Arc::new(list(&mut Api::connect(address).await?, tenant).await?);
-        let mut readers = JoinSet::new();
-        for reader in 0..READERS {
-            let (ids, labels) = (Arc::clone(&ids), Arc::clone(&labels));
-            readers.spawn(async move {
-                let mut api = Api::connect(address).await?;
-                let mut read = Vec::new();
-                for id in ids.iter().skip(reader).step_by(READERS) {
-                    let delivery = api.get(&format!("/v1/deliveries/{id}"), tenant).await?;
-                    read.push(logged(&delivery, &labels)?);
-                }
-                Ok::<_, Failure>(read)
-            });
-        }
-        while let Some(read) = readers.join_next().await {
-            log.extend(read??);
-        }
+        let deliveries = details(address, tenant, "/v1/deliveries").await?;
+        log.extend(deliveries.iter().map(|delivery| logged(delivery, &labels)).collect::<Result<Vec<_>>>()?);
     }
     Ok(log)
 }
 
-/// The ids of a tenant's deliveries.
-async fn list(api: &mut Api, tenant: &str) -> Result<Vec<String>> {
-    let mut ids = Vec::new();
+/// Everything that a tenant has under a path, each as it is shown by itself.
+pub(crate) async fn details(
+    address: SocketAddr,
+    tenant: &'static str,
+    path: &'static str,
+) -> Result<Vec<Value>> {
+    let listed = list(&mut Api::connect(address).await?, tenant, path, "").await?;
+    let ids = Arc::new(listed.iter().map(|one| text(one, "id")).collect::<Result<Vec<_>>>()?);
+    let mut readers = JoinSet::new();
+    for reader in 0..READERS {
+        let ids = Arc::clone(&ids);
+        readers.spawn(async move {
+            let mut api = Api::connect(address).await?;
+            let mut read = Vec::new();
+            for id in ids.iter().skip(reader).step_by(READERS) {
+                read.push(api.get(&format!("{path}/{id}"), tenant).await?);
+            }
+            Ok::<_, Failure>(read)
+        });
+    }
+    let mut all = Vec::new();
+    while let Some(read) = readers.join_next().await {
+        all.extend(read??);
+    }
+    Ok(all)
+}
+
+/// A whole list, page by page. `query`: more of it, as `&name=value`.
+pub(crate) async fn list(api: &mut Api, tenant: &str, path: &str, query: &str) -> Result<Vec<Value>> {
+    let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
-        let page = api.get(&format!("/v1/deliveries?limit={PAGE}{cursor}"), tenant).await?;
-        for delivery in page["data"].as_array().into_iter().flatten() {
-            ids.push(text(delivery, "id")?);
+        let mut page = api.get(&format!("{path}?limit={PAGE}{query}{cursor}"), tenant).await?;
+        if let Value::Array(rows) = page["data"].take() {
+            all.extend(rows);
         }
-        let Some(next) = page["nextCursor"].as_str() else { return Ok(ids) };
+        let Some(next) = page["nextCursor"].as_str() else { return Ok(all) };
         cursor = format!("&cursor={next}");
     }
 }
@@ -100,7 +111,7 @@ pub(crate) async fn ledger(api: &mut Api, tenant: &str) -> Result<Ledger> {
     })
 }
 
-fn text(object: &Value, name: &str) -> Result<String> {
+pub(crate) fn text(object: &Value, name: &str) -> Result<String> {
     let text = object[name].as_str();
     text.map(str::to_owned).ok_or_else(|| Failure::new(format!("an answer has no `{name}`: {object}")))
 }
