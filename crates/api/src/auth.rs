@@ -11,8 +11,8 @@ use http::header::AUTHORIZATION;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::profile::WebhookReaders;
 use postrider_domain::signature;
+use postrider_engine::catalogue::{ApiKey, Catalogue, Tenant};
 use postrider_engine::control::Role;
-use postrider_engine::outbound::catalogue::{ApiKey, Catalogue, Tenant};
 
 /// Names the tenant for keys that are bound to none.
 pub(crate) const TENANT_HEADER: &str = "postrider-tenant";

@@ -3,6 +3,7 @@
 //! An endpoint is a table: method, path, who may call it, what it takes and gives, and a handler. The router, the role
 //! checks and the OpenAPI document are all made from these tables, so none of them can know a route that another does not.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -12,14 +13,14 @@ use axum::extract::RawPathParams;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 
 use postrider_domain::id::TenantId;
 use postrider_domain::limits::BODY_BYTES_MAX;
 use postrider_domain::problem::{Code, Problem};
+use postrider_engine::catalogue::{ApiKey, Tenant};
 use postrider_engine::control::{Actor, Created, Idem, Repeatable};
 use postrider_engine::derive::place::Place;
-use postrider_engine::outbound::catalogue::{ApiKey, Tenant};
 
 use crate::App;
 use crate::auth::{self, Access, Gate, Scope};
@@ -27,6 +28,7 @@ use crate::idempotency;
 use crate::json::{self, Fields};
 use crate::problem::Refusal;
 use crate::query::{Parameter, Query};
+use crate::serve::Peer;
 use crate::shape::Shape;
 
 pub(crate) type Answer = Result<Response, Refusal>;
@@ -60,6 +62,10 @@ pub(crate) enum Takes {
     },
     /// JSON objects of any number, one on each line, read as they come: `Call::lines`.
     Lines {
+        example: &'static str,
+    },
+    /// Anything, read by the handler itself: `Call::lines`. Whatever the method and the query.
+    Unread {
         example: &'static str,
     },
 }
@@ -110,17 +116,24 @@ pub(crate) enum Repeats {
 /// The answer of an endpoint when all is well.
 pub(crate) enum Gives {
     Json(StatusCode, &'static Shape),
+    /// 201 for what is new, 200 for what was there.
+    Written(&'static Shape),
     /// `{data: […], nextCursor}`.
     List(&'static Shape),
     Nothing,
     /// Something that is not one JSON document, of this media type.
     Other(&'static str),
+    /// HTML for a person, whatever came of it.
+    Page,
 }
 
 /// A request that passed every check that does not need to understand its body.
 pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     endpoint: &'static Endpoint,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    peer: Option<IpAddr>,
     key: Option<Arc<ApiKey>>,
     tenant: Option<Arc<Tenant>>,
     path: Vec<(String, String)>,
@@ -172,7 +185,10 @@ impl Endpoint {
             }
             key = Some(found);
         }
-        let query = Query::from_uri(&parts.uri, self.query)?;
+        let query = match self.takes {
+            Takes::Unread { .. } => Query::default(),
+            _ => Query::from_uri(&parts.uri, self.query)?,
+        };
         let mut lines = None;
         let (body, idem) = match &self.takes {
             Takes::Nothing => (Bytes::new(), None),
@@ -180,6 +196,10 @@ impl Endpoint {
                 let body = json::read_body(&parts.headers, body, *bytes_max).await?;
                 json::check_media_type(&parts.headers, media_types)?;
                 (body, None)
+            }
+            Takes::Unread { .. } => {
+                lines = Some(Mutex::new(body));
+                (Bytes::new(), None)
             }
             Takes::Lines { .. } => {
                 json::check_media_type(&parts.headers, json::LINES)?;
@@ -212,7 +232,22 @@ impl Endpoint {
                 (body, idem)
             }
         };
-        Ok(Call { app, endpoint: self, key, tenant, path, query, body, lines, headers: parts.headers, idem })
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
+        Ok(Call {
+            app,
+            endpoint: self,
+            method: parts.method,
+            uri: parts.uri,
+            peer,
+            key,
+            tenant,
+            path,
+            query,
+            body,
+            lines,
+            headers: parts.headers,
+            idem,
+        })
     }
 
     /// The values in the path, in order. Most paths have none, and then nothing is decoded.
@@ -231,10 +266,18 @@ impl Call {
     pub(crate) fn fields(&self) -> Result<Fields, Problem> {
         match &self.endpoint.takes {
             Takes::Json(body) if !self.body.is_empty() => Fields::parse(body.shape, &self.body),
-            Takes::Json(_) | Takes::Nothing | Takes::Object { .. } | Takes::Lines { .. } => {
-                Ok(Fields::empty())
-            }
+            Takes::Json(_)
+            | Takes::Nothing
+            | Takes::Object { .. }
+            | Takes::Lines { .. }
+            | Takes::Unread { .. } => Ok(Fields::empty()),
         }
+    }
+
+    /// Where the request came from: what the proxies that are trusted say, or else who is connected.
+    pub(crate) fn peer(&self, headers: &HeaderMap) -> IpAddr {
+        let connected = self.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.app.proxies.client(connected, headers)
     }
 
     /// The tenant that the request works on.

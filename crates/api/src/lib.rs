@@ -16,6 +16,7 @@ mod json;
 mod openapi;
 mod paging;
 mod problem;
+mod proxies;
 mod query;
 mod serve;
 mod shape;
@@ -26,16 +27,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, any, on};
 use http::Method;
 use postrider_domain::id::TenantId;
 use postrider_domain::problem::Problem;
 use postrider_engine::Engine;
 
-use endpoint::Endpoint;
+use endpoint::{Endpoint, Takes};
 use problem::Refusal;
 
 pub use openapi::openapi_json;
+pub use proxies::TrustedProxies;
 pub use serve::serve;
 
 /// What the API needs to know beyond the engine.
@@ -43,11 +45,15 @@ pub use serve::serve;
 pub struct Options {
     /// The base of every URL that is handed out, without a slash at its end.
     pub public_url: String,
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// What every endpoint can reach.
 pub(crate) struct App {
     pub(crate) engine: Engine,
+    /// The base of every URL that is handed out, without a slash at its end.
+    pub(crate) public_url: String,
+    pub(crate) proxies: TrustedProxies,
     /// `/openapi.json`, written once.
     document: String,
 }
@@ -66,15 +72,22 @@ pub(crate) fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
 
 /// The whole API, ready to be served.
 pub fn router(engine: Engine, options: Options) -> Router {
-    let app = Arc::new(App { engine, document: openapi::document(&options.public_url) });
+    let document = openapi::document(&options.public_url);
+    let Options { public_url, trusted_proxies } = options;
+    let app = Arc::new(App { engine, public_url, proxies: trusted_proxies, document });
     let mut router = Router::new();
     for endpoint in endpoints() {
         let handler = move |State(app): State<Arc<App>>, request: Request| async move {
             endpoint.serve(app, request).await
         };
-        let filter =
-            MethodFilter::try_from(endpoint.method.clone()).expect("because tables name common methods");
-        router = router.route(endpoint.path, on(filter, handler));
+        let routed = match endpoint.takes {
+            Takes::Unread { .. } => any(handler),
+            _ => {
+                let filter = MethodFilter::try_from(endpoint.method.clone());
+                on(filter.expect("because tables name common methods"), handler)
+            }
+        };
+        router = router.route(endpoint.path, routed);
     }
     router.fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(app)
 }

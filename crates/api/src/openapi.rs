@@ -68,8 +68,8 @@ fn visit_shapes(endpoint: &Endpoint, shapes: &mut Vec<&'static Shape>) {
         body.shape.visit(shapes);
     }
     match endpoint.gives {
-        Gives::Json(_, shape) | Gives::List(shape) => shape.visit(shapes),
-        Gives::Nothing | Gives::Other(_) => {}
+        Gives::Json(_, shape) | Gives::Written(shape) | Gives::List(shape) => shape.visit(shapes),
+        Gives::Nothing | Gives::Other(_) | Gives::Page => {}
     }
 }
 
@@ -105,6 +105,11 @@ fn operation(endpoint: &Endpoint) -> Value {
                     ((*media_type).to_owned(), json!({"schema": schema, "example": example}))
                 })
                 .collect();
+            operation["requestBody"] = json!({"required": true, "content": content});
+        }
+        Takes::Unread { example } => {
+            let example: Value = serde_json::from_str(example).unwrap_or_default();
+            let content = json!({"application/json": {"schema": {}, "example": example}});
             operation["requestBody"] = json!({"required": true, "content": content});
         }
         Takes::Lines { example } => {
@@ -176,17 +181,18 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             "schema": {"type": "string", "minLength": 1, "maxLength": 255},
         }));
     }
-    parameters.extend(endpoint.query.iter().map(query_parameter));
+    parameters.extend(endpoint.query.iter().filter_map(query_parameter));
     parameters
 }
 
-fn query_parameter(parameter: &Parameter) -> Value {
+fn query_parameter(parameter: &Parameter) -> Option<Value> {
     let schema = match parameter.form {
         Form::Text => json!({"type": "string"}),
         Form::Count => json!({"type": "integer", "minimum": 0}),
         Form::Time => json!({"type": "string", "format": "date-time"}),
+        Form::Others => return None,
     };
-    json!({"name": parameter.name, "in": "query", "description": parameter.doc, "schema": schema})
+    Some(json!({"name": parameter.name, "in": "query", "description": parameter.doc, "schema": schema}))
 }
 
 fn responses(endpoint: &Endpoint) -> Value {
@@ -198,6 +204,12 @@ fn responses(endpoint: &Endpoint) -> Value {
                 status.as_u16(),
                 json!({"description": "Done.", "content": {"application/json": {"schema": schema}}}),
             )
+        }
+        Gives::Written(shape) => {
+            let schema = json!({"$ref": reference(shape.name)});
+            let written = |what: &str| json!({"description": what, "content": {"application/json": {"schema": schema}}});
+            responses.insert("201".to_owned(), written("It is new."));
+            (200, written("It was there, and is changed."))
         }
         Gives::List(shape) => {
             let schema = json!({
@@ -212,15 +224,19 @@ fn responses(endpoint: &Endpoint) -> Value {
             (200, json!({"description": "A page.", "content": {"application/json": {"schema": schema}}}))
         }
         Gives::Nothing => (204, json!({"description": "Done."})),
+        Gives::Page => {
+            let page = json!({"description": "A page that says what happened.", "content": {"text/html; charset=utf-8": {"schema": {"type": "string"}}}});
+            responses.insert("default".to_owned(), page.clone());
+            (200, page)
+        }
         Gives::Other(media_type) => {
             (200, json!({"description": "Done.", "content": {media_type: {"schema": {"type": "string"}}}}))
         }
     };
     responses.insert(status.to_string(), response);
     let schema = json!({"$ref": reference(PROBLEM.name)});
-    responses.insert(
-        "default".to_owned(),
-        json!({"description": "Refused.", "content": {problem::MEDIA_TYPE: {"schema": schema}}}),
+    responses.entry("default").or_insert_with(
+        || json!({"description": "Refused.", "content": {problem::MEDIA_TYPE: {"schema": schema}}}),
     );
     Value::Object(responses)
 }

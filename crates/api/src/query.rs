@@ -23,6 +23,8 @@ pub(crate) enum Form {
     Text,
     Count,
     Time,
+    /// Whatever else there is: nothing of it is read.
+    Others,
 }
 
 impl Parameter {
@@ -39,6 +41,9 @@ pub(crate) const LIMIT: Parameter =
     Parameter { name: "limit", doc: "Rows on a page, 1 to 100; 25 when not given.", form: Form::Count };
 pub(crate) const CURSOR: Parameter =
     Parameter { name: "cursor", doc: "`nextCursor` of the page before.", form: Form::Text };
+
+/// For requests whose parameters others choose.
+pub(crate) const OTHERS: Parameter = Parameter { name: "", doc: "", form: Form::Others };
 
 /// The decoded parameters of a request, in the order in which they were sent.
 #[derive(Debug, Default)]
@@ -58,7 +63,10 @@ impl Query {
 
     /// The parameters of `uri`, each of which must be in `known`, and stand once.
     pub(crate) fn from_uri(uri: &Uri, known: &[Parameter]) -> Result<Self, Problem> {
-        let query = Self::parse(uri.query())?;
+        let mut query = Self::parse(uri.query())?;
+        if known.iter().any(|parameter| parameter.form == Form::Others) {
+            query.0.retain(|(name, _)| known.iter().any(|parameter| parameter.name == name));
+        }
         for (at, (name, _)) in query.0.iter().enumerate() {
             if !known.iter().any(|parameter| parameter.name == name) {
                 let names: Vec<&str> = known.iter().map(|parameter| parameter.name).collect();

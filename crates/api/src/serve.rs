@@ -3,16 +3,20 @@
 //! Clients are servers and proxies on the same side of the internet as we are; a proxy in front speaks HTTP/1.1 to us
 //! even where it speaks HTTP/2 to the world, so the simpler protocol, with fewer ways to be flooded, is the only one.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tower::ServiceExt;
 
 /// Each holds a descriptor and some 10 KiB; beyond it, new clients wait in the kernel's queue.
 const CLIENTS_MAX: usize = 4096;
@@ -25,6 +29,10 @@ const HEAD_BYTES_MAX: usize = 32 * 1024;
 const STOP_GRACE: Duration = Duration::from_secs(10);
 /// After `accept` failed (out of descriptors, most of the time) another try at once would fail as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Who is connected.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Serves `router` on `listener` until `shutdown` resolves, then lets the requests under way end.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
@@ -42,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             () = &mut shutdown => break,
             accepted = accept(&listener, &clients) => accepted,
         };
-        let (stream, slot) = match accepted {
+        let (stream, peer, slot) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "api.accept_failed");
@@ -54,7 +62,12 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "api.nodelay_failed");
         }
-        let service = TowerToHyperService::new(router.clone());
+        let peer = Peer(peer.ip().to_canonical());
+        let known = router.clone().map_request(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request.map(Body::new)
+        });
+        let service = TowerToHyperService::new(known);
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         // Owned by `graceful`, which waits for it below.
         tokio::spawn(async move {
@@ -73,8 +86,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
 async fn accept(
     listener: &TcpListener,
     clients: &Arc<Semaphore>,
-) -> std::io::Result<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> std::io::Result<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let slot = Arc::clone(clients).acquire_owned().await.expect("because the semaphore is never closed");
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, slot))
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
 }

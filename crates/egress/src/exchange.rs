@@ -53,6 +53,8 @@ pub enum ReadBody {
     ForLog { at_most: Duration },
     /// The caller judges how the body ended: reading goes on until the attempt's timeout.
     ToTheEnd,
+    /// The same, for a caller who needs all of it: so much is kept, and no more is read.
+    Whole { bytes_max: usize },
 }
 
 /// An attempt as seen from here.
@@ -88,7 +90,7 @@ pub struct Response {
     pub head: Bytes,
     /// The first `Retry-After`, as received.
     pub retry_after: Option<Bytes>,
-    /// The beginning of the body, at most `response_kept_bytes`, as received: not decompressed, not decoded.
+    /// The beginning of the body, at most `response_kept_bytes` (or what [`ReadBody::Whole`] says), as received: not decompressed, not decoded.
     pub body: Bytes,
     /// Bytes of the body that were read; with [`BodyEnd::Complete`] its length.
     pub body_bytes: u64,

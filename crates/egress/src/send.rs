@@ -217,11 +217,17 @@ impl Attempt<'_> {
         head_at: Instant,
     ) -> ReadSoFar {
         let mut read = ReadSoFar { kept: Vec::new(), bytes: 0, pieces: 0, end: BodyEnd::Complete };
+        let (kept_bytes, read_bytes) = match self.body_rule {
+            ReadBody::Whole { bytes_max } => (bytes_max, bytes_max),
+            ReadBody::ForLog { .. } | ReadBody::ToTheEnd => {
+                (self.budgets.response_kept_bytes, self.budgets.response_read_bytes)
+            }
+        };
         let mut reader = BodyReader::new(framing);
-        socket.limit_reading(WRAPPING * self.budgets.response_read_bytes.max(BODY_BYTES_MIN));
+        socket.limit_reading(WRAPPING * read_bytes.max(BODY_BYTES_MIN));
         let until = match self.body_rule {
             ReadBody::ForLog { at_most } => self.deadline.min(head_at + at_most),
-            ReadBody::ToTheEnd => self.deadline,
+            ReadBody::ToTheEnd | ReadBody::Whole { .. } => self.deadline,
         };
         let mut timer_is_set = until == self.deadline;
         read.end = poll_fn(|cx| {
@@ -230,7 +236,7 @@ impl Attempt<'_> {
                     return Poll::Ready(BodyEnd::Broken);
                 };
                 let step = match step {
-                    Step::Data(data) => read.add(data, self.budgets).map(|()| Step::Data(&[])),
+                    Step::Data(data) => read.add(data, kept_bytes, read_bytes).map(|()| Step::Data(&[])),
                     Step::More => Ok(Step::More),
                     Step::End => Ok(Step::End),
                 };
@@ -388,15 +394,15 @@ struct ReadSoFar {
 struct TooMuch;
 
 impl ReadSoFar {
-    fn add(&mut self, data: &[u8], budgets: &Budgets) -> Result<(), TooMuch> {
-        let kept = data.len().min(budgets.response_kept_bytes.saturating_sub(self.kept.len()));
+    fn add(&mut self, data: &[u8], kept_bytes: usize, read_bytes: usize) -> Result<(), TooMuch> {
+        let kept = data.len().min(kept_bytes.saturating_sub(self.kept.len()));
         // Copied: a slice would hold the connection's whole read buffer for as long as the excerpt lives. Exactly, since most
         // bodies come in one piece.
         self.kept.reserve_exact(kept);
         self.kept.extend_from_slice(&data[..kept]);
         self.bytes += data.len() as u64;
         self.pieces += 1;
-        let too_much = self.bytes > budgets.response_read_bytes as u64 || self.pieces > PIECES_MAX;
+        let too_much = self.bytes > read_bytes as u64 || self.pieces > PIECES_MAX;
         if too_much { Err(TooMuch) } else { Ok(()) }
     }
 }

@@ -114,6 +114,19 @@ async fn bodies_are_kept_as_they_came() {
 }
 
 #[tokio::test]
+async fn a_caller_who_needs_a_whole_body_gets_it_up_to_its_own_bound() {
+    let kept = Budgets { response_kept_bytes: 2, response_read_bytes: 4, ..budgets() };
+    for (bytes_max, kept_bytes, end) in [(10, 10, BodyEnd::Complete), (9, 9, BodyEnd::Capped)] {
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789";
+        let receiver = Receiver::answering(answer).await;
+        let request = Request { body_rule: ReadBody::Whole { bytes_max }, ..request(&receiver.url()) };
+        let response =
+            response(Setup { budgets: kept.clone(), ..Setup::default() }.build().send(request).await);
+        assert_eq!((response.body.len(), response.body_end), (kept_bytes, end));
+    }
+}
+
+#[tokio::test]
 async fn a_chunked_body_is_put_together() {
     let receiver = Receiver::answering(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: x\r\n\r\n",

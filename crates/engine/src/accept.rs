@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use postrider_domain::id::{DeliveryId, EventId, RisingIds, TenantId};
+use postrider_domain::id::{DeliveryId, EventId, RisingIds, RunId, TenantId};
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_store::{Commit, CommitOutcome, Settled, Settlement, Store, StoreError, first_delivery_id};
@@ -37,6 +37,11 @@ impl Mint<'_> {
     /// A delivery that is made with its event.
     pub fn delivery_of(&self, event: EventId) -> DeliveryId {
         first_delivery_id(event, self.random)
+    }
+
+    /// Runs that wait for one place get it in the order of their ids.
+    pub fn run(&mut self) -> RunId {
+        RunId::from_uuid(self.ids.next(self.now, self.random))
     }
 
     /// A delivery of an event that is stored already.

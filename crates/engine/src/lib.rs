@@ -1,20 +1,26 @@
 //! The engine: the way of an event, the configuration it follows, and the clock's work.
 //!
 //! [`Engine`] is what the API, the pages and the binary hold. Folders are flows, files are stations, in reading order:
-//! `accept` is the only door to disk; `outbound` takes an event to its receivers; `derive` makes events of records and of
-//! time; `control` writes the configuration; `clock` does what time asks for; `nodes` lives with other processes on the same database.
+//! `catalogue` is what all of them know of the configuration; `accept` is the only door to disk; `outbound` takes an
+//! event to its receivers; `derive` makes events of records and of time; `inbound` takes requests, and `workflow` does
+//! their runs; `control` writes the configuration; `connections` gets tokens for steps; `clock` does what time asks for;
+//! `nodes` lives with other processes on the same database.
 
 pub mod accept;
 mod budgets;
+pub mod catalogue;
 pub mod clock;
+pub mod connections;
 pub mod control;
 pub mod derive;
 mod error;
+pub mod inbound;
 pub mod metrics;
 mod nodes;
 mod notices;
 pub mod outbound;
 mod tasks;
+pub mod workflow;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,17 +35,20 @@ use postrider_store::{NewIdempotency, Store, StoreError};
 use tokio::sync::mpsc;
 
 pub use budgets::egress_budgets;
+use catalogue::{Catalogue, Tenant, Webhook};
+use connections::Connections;
 use control::{Control, Installation};
 use derive::Derive;
 use derive::scan::Scanned;
 pub use error::EngineError;
+use inbound::Inbound;
 use metrics::Metrics;
-use outbound::catalogue::{Catalogue, Tenant, Webhook};
 use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Published, ReplayOutcome};
 use outbound::ingest::{self, Draft, Publication};
 use outbound::lanes::{LaneLimits, Lanes};
 use outbound::settle;
 use tasks::Tasks;
+use workflow::Runner;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -62,11 +71,15 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     outbound: Arc<Outbound>,
     control: Control,
+    connections: Connections,
     derive: Arc<Derive>,
+    runner: Arc<Runner>,
+    inbound: Arc<Inbound>,
     tasks: Mutex<Tasks>,
 }
 
 /// The answer to publishing: fresh, or what the same idempotency key got before.
+#[derive(Debug)]
 pub enum Answered<T> {
     Fresh(T),
     Replayed(Vec<u8>),
@@ -79,6 +92,7 @@ impl Engine {
         let lanes = Lanes::new(parts.lanes, parts.clock.clone());
         let (notices, inbox) = mpsc::channel(NOTICES_MAX);
         let (settled, results) = mpsc::unbounded_channel();
+        let (run_wants, wanted_runs) = mpsc::unbounded_channel();
         let outbound = Arc::new(Outbound::new(
             parts.store,
             parts.egress,
@@ -89,21 +103,41 @@ impl Engine {
             Arc::new(Metrics::default()),
             notices,
             settled,
+            run_wants,
         ));
         let control = Control::new(outbound.clone(), parts.installation);
         nodes::enter(&outbound).await?;
         control.load_all().await?;
         clock::recover(&outbound).await?;
         let derive = Arc::new(Derive::new(outbound.clone()));
+        let connections = Connections::new(outbound.clone(), control.clone());
+        let runner = Runner::new(outbound.clone(), derive.clone(), control.clone(), connections.clone());
+        let runner = Arc::new(runner);
+        runner.follow_events();
+        runner.look(None, true).await?;
+        let inbound = Arc::new(Inbound::new(outbound.clone(), runner.clone()));
         let tasks = Mutex::default();
-        let engine =
-            Self(Arc::new(Inner { outbound: outbound.clone(), control, derive: derive.clone(), tasks }));
+        let inner = Inner {
+            outbound: outbound.clone(),
+            control,
+            connections: connections.clone(),
+            derive: derive.clone(),
+            runner: runner.clone(),
+            inbound,
+            tasks,
+        };
+        let engine = Self(Arc::new(inner));
         let mut tasks = Tasks::default();
         tasks.spawn(outbound.clone().dispatch());
         tasks.spawn(settle::conclude_all(outbound.clone(), results));
         tasks.spawn(notices::act(engine.control().clone(), outbound.clone(), inbox));
         tasks.spawn(clock::run(outbound.clone()));
         tasks.spawn(clock::scans(derive));
+        tasks.spawn(clock::triggers(runner.clone()));
+        tasks.spawn(workflow::claims(runner.clone(), wanted_runs));
+        tasks.spawn(workflow::looks(runner.clone()));
+        tasks.spawn(workflow::waits(runner));
+        tasks.spawn(connections.keep_fresh());
         tasks.spawn(engine.control().clone().run_jobs());
         tasks.spawn(nodes::beat(engine.control().clone(), outbound.clone()));
         tasks.spawn(nodes::listen(engine.control().clone(), outbound.clone()));
@@ -115,8 +149,21 @@ impl Engine {
         &self.0.control
     }
 
+    /// OAuth 2 grants, for steps and for those who manage them.
+    pub fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
     pub fn derive(&self) -> &Derive {
         &self.0.derive
+    }
+
+    pub fn runner(&self) -> &Arc<Runner> {
+        &self.0.runner
+    }
+
+    pub fn inbound(&self) -> &Arc<Inbound> {
+        &self.0.inbound
     }
 
     pub fn catalogue(&self) -> &Catalogue {
@@ -191,7 +238,7 @@ impl Engine {
         idempotency: Option<NewIdempotency>,
     ) -> Result<Answered<Published>, EngineError> {
         let draft = ingest::check(tenant, publication, EventKind::Test)?;
-        let slot = self.0.outbound.lanes.reserve_test(tenant.id, webhook.id).ok_or_else(|| {
+        let slot = self.0.outbound.lanes.reserve_test(tenant.id, webhook.id.into()).ok_or_else(|| {
             EngineError::refused(
                 Code::Overloaded,
                 "Every sending slot is taken just now. Try again in a few seconds.",
@@ -252,7 +299,7 @@ impl Engine {
         let now = self.clock().now();
         let due = self.store().delivery_make_due(now, tenant.id).await?;
         for webhook in &tenant.webhooks {
-            self.0.outbound.lanes.scheduled(tenant.id, webhook.id, now);
+            self.0.outbound.lanes.scheduled(tenant.id, webhook.id.into(), now);
         }
         tracing::info!(tenant = %tenant.public_id, due, "scan.run");
         Ok((due, scanned))
@@ -294,6 +341,7 @@ impl Engine {
             }
         }
         outbound.abandon();
+        self.0.connections.stop().await;
         let tasks = std::mem::take(&mut *self.0.tasks.lock().expect(POISON));
         tasks.shutdown().await;
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use postrider_domain::delivery::{AttemptClass, DeliveryState};
+use postrider_domain::run::RunState;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -30,6 +31,9 @@ pub struct Metrics {
     records_changed: Counter,
     rule_errors: Counter,
     due_looked_at: Counter,
+    runs_started: Counter,
+    runs_ended: Vec<Counter>,
+    step_requests: Counter,
     in_hand: Gauge<i64, AtomicI64>,
     in_flight: Gauge<i64, AtomicI64>,
     idle_sockets: Gauge<i64, AtomicI64>,
@@ -68,6 +72,16 @@ impl Default for Metrics {
             "Due times of records that came and were looked at",
             due_looked_at.clone(),
         );
+        let runs_started = Counter::default();
+        registry.register("runs_started", "Runs of workflows that began", runs_started.clone());
+        let runs_by_state = Family::<Label, Counter>::default();
+        registry.register("runs_ended", "Runs of workflows that ended", runs_by_state.clone());
+        let runs_ended = RunState::ALL
+            .iter()
+            .map(|state| runs_by_state.get_or_create_owned(&[("state", state.as_str())]))
+            .collect();
+        let step_requests = Counter::default();
+        registry.register("step_requests", "HTTP requests of steps", step_requests.clone());
         let in_hand = Gauge::default();
         registry.register(
             "deliveries_in_hand",
@@ -95,6 +109,9 @@ impl Default for Metrics {
             records_changed,
             rule_errors,
             due_looked_at,
+            runs_started,
+            runs_ended,
+            step_requests,
             in_hand,
             in_flight,
             idle_sockets,
@@ -126,6 +143,18 @@ impl Metrics {
         self.records_changed.inc_by(changed);
         self.rule_errors.inc_by(errors);
         self.due_looked_at.inc_by(due);
+    }
+
+    pub fn run_started(&self) {
+        self.runs_started.inc();
+    }
+
+    pub fn run_ended(&self, state: RunState) {
+        self.runs_ended[state.code() as usize].inc();
+    }
+
+    pub fn step_request_done(&self) {
+        self.step_requests.inc();
     }
 
     /// The text that Prometheus reads.

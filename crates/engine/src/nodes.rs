@@ -124,7 +124,7 @@ async fn act(control: &Control, outbound: &Arc<Outbound>, heard: Heard) -> bool 
         Heard::TenantChanged(tenant) => control.tenant_changed_elsewhere(tenant).await,
         Heard::InstallationChanged => control.anything_changed_elsewhere().await,
         Heard::Due(tenant, webhook) => {
-            outbound.lanes.scheduled(tenant, webhook, outbound.clock.now());
+            outbound.lanes.scheduled(tenant, webhook.into(), outbound.clock.now());
             Ok(())
         }
         Heard::JobsWait => {
@@ -151,7 +151,7 @@ async fn look_for_due(outbound: &Arc<Outbound>) {
     match outbound.store.webhooks_due_any_tenant().await {
         Ok(due) => {
             for (tenant, webhook, due) in due {
-                outbound.lanes.scheduled(tenant, webhook, due);
+                outbound.lanes.scheduled(tenant, webhook.into(), due);
             }
         }
         Err(error) => tracing::error!(%error, "due.not_looked_for"),

@@ -11,8 +11,8 @@ use postrider_store::StoreError;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use crate::catalogue::{DisabledReason, Tenant, Webhook};
 use crate::control::Control;
-use crate::outbound::catalogue::{DisabledReason, Tenant, Webhook};
 use crate::outbound::dispatch::{Audience, Notice, Outbound};
 use crate::outbound::ingest::Draft;
 

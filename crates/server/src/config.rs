@@ -4,6 +4,7 @@
 //! A later source wins: defaults, then the file, then the environment, then flags. A name that is not in the table is an
 //! error in every source, since a setting that is silently not applied is found out in production.
 
+use postrider_api::TrustedProxies;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,7 @@ pub(crate) struct Config {
     pub(crate) database_url: Option<SecretString>,
     pub(crate) node_name: Option<String>,
     pub(crate) public_url: Option<String>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) operator_key: Option<SecretString>,
     /// 64 hex digits, checked.
     pub(crate) master_key: Option<SecretString>,
@@ -88,6 +90,7 @@ impl Default for Config {
             database_url: None,
             node_name: None,
             public_url: None,
+            trusted_proxies: TrustedProxies::default(),
             operator_key: None,
             master_key: None,
             egress_allow: Vec::new(),
@@ -161,6 +164,19 @@ pub(crate) const SETTINGS: &[Setting] = &[
         on_command_line: OnCommandLine::Flag,
         set: |config, text| {
             config.public_url = Some(public_url(text)?);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "trusted_proxies",
+        value: "ADDRESSES",
+        default: "none",
+        about: "Addresses and networks, with commas between them, whose X-Forwarded-For says where a request to a trigger came from. Only for the proxies in front of this server.",
+        on_command_line: OnCommandLine::Flag,
+        set: |config, text| {
+            let texts: Vec<String> = text.split(',').map(|text| text.trim().to_owned()).collect();
+            config.trusted_proxies = TrustedProxies::parse(&texts)
+                .map_err(|odd| format!("`{odd}` is neither an address nor a network such as 10.0.0.0/8"))?;
             Ok(())
         },
     },

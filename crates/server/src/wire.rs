@@ -91,8 +91,13 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
         engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
 
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let router =
-        postrider_api::router(engine.clone(), postrider_api::Options { public_url: public_url.clone() });
+    let router = postrider_api::router(
+        engine.clone(),
+        postrider_api::Options {
+            public_url: public_url.clone(),
+            trusted_proxies: config.trusted_proxies.clone(),
+        },
+    );
     let (stop_listening, told_to_stop) = oneshot::channel();
     let listening = tokio::spawn(postrider_api::serve(listener, router, async {
         // A dropped sender means the same as a message: nobody is left who wants it to run.

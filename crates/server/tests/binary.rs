@@ -119,7 +119,7 @@ fn demo_once_holds() {
             printed.lines().find(|line| line.starts_with(system)).unwrap_or_else(|| panic!("{printed}"));
         assert!(line.contains(" 200 ") && line.ends_with("verified"), "{line}");
     }
-    assert!(printed.contains("21 accepted, 21 delivered, balanced"), "{printed}");
+    assert!(printed.contains("22 accepted, 22 delivered, balanced"), "{printed}");
 }
 
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! `/v1`: one folder per noun, one file per endpoint.
 
 pub(crate) mod audit;
+pub(crate) mod connections;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;
 pub(crate) mod events;
@@ -9,10 +10,15 @@ pub(crate) mod keys;
 pub(crate) mod ledger;
 pub(crate) mod profiles;
 pub(crate) mod records;
+pub(crate) mod requests;
 pub(crate) mod rule_errors;
+pub(crate) mod runs;
 pub(crate) mod scans;
+pub(crate) mod secrets;
 pub(crate) mod tenants;
+pub(crate) mod triggers;
 pub(crate) mod webhooks;
+pub(crate) mod workflows;
 
 use crate::endpoint::Endpoint;
 use crate::shape::{Field, Kind, Shape};
@@ -59,8 +65,44 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &records::batch::ENDPOINT,
     &records::import::ENDPOINT,
     &rule_errors::ENDPOINT,
+    &workflows::put::ENDPOINT,
+    &workflows::list::ENDPOINT,
+    &workflows::get::ENDPOINT,
+    &workflows::delete::ENDPOINT,
+    &workflows::start::ENDPOINT,
+    &workflows::runs::ENDPOINT,
+    &triggers::create::ENDPOINT,
+    &triggers::list::ENDPOINT,
+    &triggers::get::ENDPOINT,
+    &triggers::update::ENDPOINT,
+    &triggers::delete::ENDPOINT,
+    &triggers::rotate_secret::ENDPOINT,
+    &triggers::rotate_slug::ENDPOINT,
+    &triggers::test::ENDPOINT,
+    &triggers::hook::ENDPOINT,
+    &runs::list::ENDPOINT,
+    &runs::get::ENDPOINT,
+    &runs::cancel::ENDPOINT,
+    &runs::replay::ENDPOINT,
+    &requests::list::ENDPOINT,
+    &requests::get::ENDPOINT,
+    &requests::replay::ENDPOINT,
     &scans::run::ENDPOINT,
     &scans::list::ENDPOINT,
+    &secrets::put::ENDPOINT,
+    &secrets::list::ENDPOINT,
+    &secrets::get::ENDPOINT,
+    &secrets::delete::ENDPOINT,
+    &connections::create::ENDPOINT,
+    &connections::list::ENDPOINT,
+    &connections::callback::ENDPOINT,
+    &connections::get::ENDPOINT,
+    &connections::update::ENDPOINT,
+    &connections::delete::ENDPOINT,
+    &connections::authorize::ENDPOINT,
+    &connections::refresh::ENDPOINT,
+    &connections::revoke::ENDPOINT,
+    &connections::providers::ENDPOINT,
     &jobs::get::ENDPOINT,
     &ledger::get::ENDPOINT,
     &audit::list::ENDPOINT,

@@ -5,13 +5,20 @@
 
 mod bad_input;
 mod configuration;
+mod connections;
 mod document;
 mod events;
+mod hostile;
 mod idempotency;
+mod inbound;
 mod keys;
 mod lists;
+mod presets;
 mod records;
+mod requests;
 mod roles;
+mod secrets;
 mod serving;
+mod triggers;
 mod webhooks;
 mod world;

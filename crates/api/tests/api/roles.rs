@@ -50,6 +50,40 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/v1/rule-errors", "opav"),
     ("POST", "/v1/scans/run", "o---"),
     ("GET", "/v1/scans", "opav"),
+    ("PUT", "/v1/workflows/{workflow}", "o-a-"),
+    ("GET", "/v1/workflows", "o-av"),
+    ("GET", "/v1/workflows/{workflow}", "o-av"),
+    ("DELETE", "/v1/workflows/{workflow}", "o-a-"),
+    ("POST", "/v1/workflows/{workflow}/runs", "o-a-"),
+    ("GET", "/v1/workflows/{workflow}/runs", "o-av"),
+    ("POST", "/v1/workflows/{workflow}/triggers", "o-a-"),
+    ("GET", "/v1/workflows/{workflow}/triggers", "o-av"),
+    ("GET", "/v1/workflows/{workflow}/triggers/{trigger}", "o-av"),
+    ("PATCH", "/v1/workflows/{workflow}/triggers/{trigger}", "o-a-"),
+    ("DELETE", "/v1/workflows/{workflow}/triggers/{trigger}", "o-a-"),
+    ("POST", "/v1/workflows/{workflow}/triggers/{trigger}/secret/rotate", "o-a-"),
+    ("POST", "/v1/workflows/{workflow}/triggers/{trigger}/slug/rotate", "o-a-"),
+    ("POST", "/v1/workflows/{workflow}/triggers/{trigger}/test", "o-a-"),
+    ("GET", "/v1/runs", "o-av"),
+    ("GET", "/v1/runs/{run}", "o-av"),
+    ("POST", "/v1/runs/{run}/cancel", "o-a-"),
+    ("POST", "/v1/runs/{run}/replay", "o-a-"),
+    ("GET", "/v1/requests", "o-av"),
+    ("GET", "/v1/requests/{request}", "o-av"),
+    ("POST", "/v1/requests/{request}/replay", "o-a-"),
+    ("PUT", "/v1/secrets/{name}", "o-a-"),
+    ("GET", "/v1/secrets", "o-av"),
+    ("GET", "/v1/secrets/{name}", "o-av"),
+    ("DELETE", "/v1/secrets/{name}", "o-a-"),
+    ("POST", "/v1/connections", "o-a-"),
+    ("GET", "/v1/connections", "o-av"),
+    ("GET", "/v1/connections/{connection}", "o-av"),
+    ("PATCH", "/v1/connections/{connection}", "o-a-"),
+    ("DELETE", "/v1/connections/{connection}", "o-a-"),
+    ("POST", "/v1/connections/{connection}/authorize", "o-a-"),
+    ("POST", "/v1/connections/{connection}/refresh", "o-a-"),
+    ("POST", "/v1/connections/{connection}/revoke", "o-a-"),
+    ("GET", "/v1/connection-providers", "o-av"),
     ("GET", "/v1/jobs/{job}", "o-a-"),
     ("GET", "/v1/ledger", "o-av"),
     ("GET", "/v1/audit", "o-a-"),
@@ -199,6 +233,10 @@ async fn call(world: &World, method: &str, path: &str, key: &str, tenant: &str) 
         .replace("{event}", "evt_01h455vb4pex5vsknk084sn02q")
         .replace("{delivery}", "dlv_01h455vb4pex5vsknk084sn02q")
         .replace("{key}", "key_01h455vb4pex5vsknk084sn02q")
+        .replace("{workflow}", "no-such-workflow")
+        .replace("{trigger}", "trg_01h455vb4pex5vsknk084sn02q")
+        .replace("{run}", "run_01h455vb4pex5vsknk084sn02q")
+        .replace("{request}", "req_01h455vb4pex5vsknk084sn02q")
         .replace("{job}", "job_01h455vb4pex5vsknk084sn02q")
         .replace("{type}", "no.such.type")
         .replace("{profile}", "no-such-profile");

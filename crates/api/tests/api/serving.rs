@@ -15,13 +15,13 @@ use tokio::task::JoinHandle;
 
 use crate::world::{OPERATOR, World};
 
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-async fn serve(world: &World) -> Server {
+pub(crate) async fn serve(world: &World) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
     let address = listener.local_addr().expect("a listener has an address");
     let (stop, stopped) = oneshot::channel::<()>();
@@ -33,7 +33,7 @@ async fn serve(world: &World) -> Server {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test is the client of the product's own listener")]
-async fn connect(server: &Server) -> TcpStream {
+pub(crate) async fn connect(server: &Server) -> TcpStream {
     TcpStream::connect(server.address).await.expect("the server listens")
 }
 

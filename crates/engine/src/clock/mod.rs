@@ -2,6 +2,7 @@
 
 mod scans;
 mod sweep;
+mod triggers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::outbound::dispatch::Outbound;
 use crate::outbound::lanes::WebhookChange;
 
 pub use scans::scans;
+pub use triggers::triggers;
 
 /// How often the sweeps look. What they find was due for minutes to weeks: a minute more does not matter.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -30,7 +32,7 @@ pub async fn recover(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     }
     reap(outbound, None).await?;
     for (tenant, webhook, due) in outbound.store.webhooks_due_any_tenant().await? {
-        outbound.lanes.scheduled(tenant, webhook, due);
+        outbound.lanes.scheduled(tenant, webhook.into(), due);
     }
     Ok(())
 }
@@ -57,7 +59,7 @@ async fn reap(outbound: &Arc<Outbound>, expired_before: Option<Timestamp>) -> Re
     };
     let reaped = outbound.store.lease_reap(now, expired_before, Box::new(rule)).await?;
     for (tenant, webhook) in &reaped.due {
-        outbound.lanes.scheduled(*tenant, *webhook, now);
+        outbound.lanes.scheduled(*tenant, (*webhook).into(), now);
     }
     if reaped.sent_again + reaped.failed > 0 {
         tracing::warn!(sent_again = reaped.sent_again, failed = reaped.failed, "lease.reaped");

@@ -16,8 +16,8 @@ use postrider_domain::time::Timestamp;
 use postrider_store::StoreError;
 use tokio::task::{self, JoinSet};
 
+use crate::catalogue::Tenant;
 use crate::derive::Derive;
-use crate::outbound::catalogue::Tenant;
 
 /// How late what comes due without a scan is looked at, at most; and how soon a new tenant's first scan is known of.
 const LOOK_EVERY: Duration = Duration::from_secs(60);

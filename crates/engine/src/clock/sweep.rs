@@ -9,7 +9,7 @@ use postrider_domain::profile::DeliveryMode;
 use postrider_store::StoreError;
 
 use super::reap;
-use crate::outbound::catalogue::Tenant;
+use crate::catalogue::Tenant;
 use crate::outbound::dispatch::Outbound;
 
 /// A day is dropped when all of it is too old, and a node had the time for it.
@@ -27,6 +27,24 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
         let whole_days = outbound.store.is_shared() && kept(&tenant) == longest;
         let kept = kept(&tenant) + if whole_days { DAYS_GO_WITHIN } else { Duration::ZERO };
         outbound.store.retention_sweep(now, tenant.id, kept).await?;
+        sweep_inbound(outbound, &tenant).await?;
+    }
+    outbound.store.dedup_sweep(now.minus(limits::DEDUP_KEPT)).await?;
+    Ok(())
+}
+
+/// Runs and requests that are old enough, and refused requests beyond those that are kept.
+async fn sweep_inbound(outbound: &Arc<Outbound>, tenant: &Tenant) -> Result<(), StoreError> {
+    let now = outbound.clock.now();
+    while outbound.store.runs_sweep(now, tenant.id, kept(tenant)).await? > 0 {
+        tokio::task::yield_now().await;
+    }
+    let with_url = tenant.inbound.triggers.iter().filter(|trigger| trigger.slug.is_some());
+    for trigger in with_url {
+        let kept = limits::REFUSALS_KEPT_PER_TRIGGER;
+        while outbound.store.requests_trim(tenant.id, trigger.id, kept).await? > 0 {
+            tokio::task::yield_now().await;
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use postrider_domain::id::{KeyId, TenantId};
 use postrider_domain::problem::{Code, Problem};
 
-pub use crate::outbound::catalogue::Role;
+pub use crate::catalogue::Role;
 
 /// Who asks for a change; the audit names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

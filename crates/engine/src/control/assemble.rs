@@ -7,13 +7,15 @@ use jiff::tz::TimeZone;
 use postrider_domain::pattern::Patterns;
 use postrider_domain::profile::{Profile, TenantValues};
 use postrider_domain::time::Timestamp;
+use postrider_domain::workflow::Workflow;
 use postrider_egress::Target;
-use postrider_store::config::{EventTypeRow, SecretRow, SecretState, TenantRow, WebhookRow};
+use postrider_store::config::{EventTypeRow, SecretRow, SecretState, TenantRow, WebhookRow, WorkflowRow};
 use postrider_store::{Store, StoreError};
 use zeroize::Zeroizing;
 
 use super::event_types;
-use crate::outbound::catalogue::{DisabledReason, KeyInForce, Pinned, Tenant, Webhook};
+use crate::catalogue::{DisabledReason, KeyInForce, Pinned, Tenant, Webhook};
+use crate::inbound::registered::{Registered, RegisteredWorkflow};
 
 /// What sealed values are bound to, with the id of the webhook and of the secret.
 pub(super) const HEADERS_FIELD: &str = "webhook.headers";
@@ -38,6 +40,7 @@ pub(super) fn tenant(row: &TenantRow, profile: Arc<Profile>) -> Result<Tenant, S
         plan: row.plan.clone(),
         settings,
         webhooks: Vec::new(),
+        inbound: Arc::default(),
         types: HashMap::new(),
         created: row.created,
         updated: row.updated,
@@ -67,6 +70,15 @@ pub(super) fn tenant_row(tenant: &Tenant) -> TenantRow {
 
 /// The tenant's next version with other webhooks.
 pub(super) fn with_webhooks(tenant: &Tenant, webhooks: Vec<Arc<Webhook>>, now: Timestamp) -> Tenant {
+    Tenant { webhooks, ..next_version(tenant, now) }
+}
+
+/// The tenant's next version with other workflows and triggers.
+pub(super) fn with_inbound(tenant: &Tenant, inbound: Registered, now: Timestamp) -> Tenant {
+    Tenant { inbound: Arc::new(inbound), ..next_version(tenant, now) }
+}
+
+fn next_version(tenant: &Tenant, now: Timestamp) -> Tenant {
     Tenant {
         id: tenant.id,
         public_id: tenant.public_id.clone(),
@@ -75,7 +87,8 @@ pub(super) fn with_webhooks(tenant: &Tenant, webhooks: Vec<Arc<Webhook>>, now: T
         pinned: tenant.pinned.clone(),
         plan: tenant.plan.clone(),
         settings: tenant.settings.clone(),
-        webhooks,
+        webhooks: tenant.webhooks.clone(),
+        inbound: tenant.inbound.clone(),
         types: tenant.types.clone(),
         created: tenant.created,
         updated: now,
@@ -178,4 +191,21 @@ pub(super) fn types(
         }
     }
     Ok(types)
+}
+
+pub(super) fn workflow(row: &WorkflowRow) -> Result<RegisteredWorkflow, StoreError> {
+    let corrupt = |why: String| StoreError::Corrupt(format!("the workflow {}: {why}", row.name));
+    let definition = serde_json::from_str(&row.definition).map_err(|error| corrupt(error.to_string()))?;
+    let compiled = Workflow::compile(&definition)
+        .map_err(|errors| corrupt(errors.first().map(ToString::to_string).unwrap_or_default()))?;
+    Ok(RegisteredWorkflow {
+        id: row.id,
+        name: row.name.clone(),
+        version: row.version,
+        description: row.description.clone(),
+        definition,
+        compiled: Arc::new(compiled),
+        created: row.created,
+        updated: row.updated,
+    })
 }

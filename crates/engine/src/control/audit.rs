@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Actor, Control, Role};
+use crate::catalogue::Tenant;
 use crate::error::EngineError;
-use crate::outbound::catalogue::Tenant;
 
 /// A row of the audit log, kept when its subject is gone.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,8 +12,8 @@ use postrider_store::config::{ConfigOutcome, ConfigWrite, IdempotencyRow};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Control;
+use crate::catalogue::{ApiKey, KeyHash, Tenant};
 use crate::error::EngineError;
-use crate::outbound::catalogue::{ApiKey, KeyHash, Tenant};
 use crate::outbound::lanes::WebhookChange;
 
 /// A creation that may be repeated: for whom and what (`scope`), under which `Idempotency-Key`, with what content.

@@ -34,7 +34,7 @@ pub(super) fn description(text: &str) -> Result<(), Problem> {
 }
 
 /// An IANA time zone.
-pub(super) fn timezone(text: &str) -> Result<TimeZone, Problem> {
+pub(crate) fn timezone(text: &str) -> Result<TimeZone, Problem> {
     TimeZone::get(text).map_err(|_| {
         Problem::at(
             Code::InvalidField,
@@ -85,4 +85,22 @@ pub(super) fn has_history() -> Problem {
         "profile",
         "The tenant has events or records, which belong to its profile. Create another tenant for another profile.",
     )
+}
+
+/// The name of a secret or a connection: it stands in URLs and in definitions of workflows.
+pub(super) fn credential_name(field: &str, text: &str) -> Result<(), Problem> {
+    let mut bytes = text.bytes();
+    let begins = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let goes_on = bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if begins && goes_on && text.len() <= limits::CREDENTIAL_NAME_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Problem::at(
+        Code::InvalidField,
+        field,
+        format!(
+            "A name has 1 to {} of the characters A-Z a-z 0-9 and _, and begins with a letter.",
+            limits::CREDENTIAL_NAME_BYTES_MAX
+        ),
+    ))
 }

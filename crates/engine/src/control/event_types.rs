@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::audit::Act;
 use super::change::{After, Turn};
 use super::{Actor, Control, Role, assemble, check};
+use crate::catalogue::Tenant;
 use crate::error::EngineError;
-use crate::outbound::catalogue::Tenant;
 
 /// `POST /v1/event-types` of a tenant whose profile has an open catalogue; the same name again changes it.
 #[derive(Debug, Clone, Default)]

@@ -7,8 +7,8 @@ use postrider_domain::id::TenantId;
 use postrider_store::StoreError;
 
 use super::Control;
+use crate::catalogue::Tenant;
 use crate::error::EngineError;
-use crate::outbound::catalogue::Tenant;
 use crate::outbound::lanes::WebhookChange;
 
 impl Control {

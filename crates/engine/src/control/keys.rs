@@ -18,8 +18,8 @@ use zeroize::Zeroizing;
 use super::audit::Act;
 use super::change::After;
 use super::{Actor, Control, Created, Repeatable, Role, check};
+use crate::catalogue::{ApiKey, KeyHash, Tenant};
 use crate::error::EngineError;
-use crate::outbound::catalogue::{ApiKey, KeyHash, Tenant};
 
 /// `POST /v1/keys`.
 #[derive(Debug, Clone)]

@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use postrider_domain::delivery::Reason;
-use postrider_domain::id::{TenantId, WebhookId};
+use postrider_domain::id::{TenantId, TriggerId, WebhookId};
 use postrider_domain::profile::{Profile, builtin_profiles};
 use postrider_domain::time::Timestamp;
 use postrider_store::StoreError;
-use postrider_store::config::{ConfigWrite, EventTypeRow, ProfileRow, SecretRow, TenantRow, WebhookRow};
+use postrider_store::config::{
+    ConfigWrite, EventTypeRow, ProfileRow, SecretRow, TenantRow, TriggerRow, TriggerSecretRow, WebhookRow,
+    WorkflowRow,
+};
 
 use super::audit::Act;
 use super::change::After;
-use super::{Actor, Control, assemble, keys, profiles, secrets, webhooks};
+use super::{Actor, Control, assemble, keys, profiles, secrets, triggers, webhooks};
+use crate::catalogue::{ApiKey, Tenant};
 use crate::error::EngineError;
-use crate::outbound::catalogue::{ApiKey, Tenant};
+use crate::inbound::registered::Registered;
 
 /// The rows that belong to one tenant.
 #[derive(Default)]
@@ -22,6 +26,9 @@ struct Parts {
     webhooks: Vec<WebhookRow>,
     secrets: HashMap<WebhookId, Vec<SecretRow>>,
     types: Vec<EventTypeRow>,
+    workflows: Vec<WorkflowRow>,
+    triggers: Vec<TriggerRow>,
+    trigger_secrets: HashMap<TriggerId, Vec<TriggerSecretRow>>,
 }
 
 impl Control {
@@ -39,6 +46,15 @@ impl Control {
         }
         for row in self.store().event_types_any_tenant().await? {
             parts.entry(row.tenant).or_default().types.push(row);
+        }
+        for row in self.store().workflows(None).await? {
+            parts.entry(row.tenant).or_default().workflows.push(row);
+        }
+        for row in self.store().triggers(None).await? {
+            parts.entry(row.tenant).or_default().triggers.push(row);
+        }
+        for row in self.store().trigger_secrets(None).await? {
+            parts.entry(row.tenant).or_default().trigger_secrets.entry(row.trigger).or_default().push(row);
         }
         let now = self.now();
         let mut count = 0usize;
@@ -79,7 +95,13 @@ impl Control {
             webhooks: self.store().webhooks_of(tenant).await?,
             secrets: HashMap::new(),
             types: self.store().event_types_of(tenant).await?,
+            workflows: self.store().workflows(Some(tenant)).await?,
+            triggers: self.store().triggers(Some(tenant)).await?,
+            trigger_secrets: HashMap::new(),
         };
+        for secret in self.store().trigger_secrets(Some(tenant)).await? {
+            parts.trigger_secrets.entry(secret.trigger).or_default().push(secret);
+        }
         for secret in self.store().secrets_of(tenant).await? {
             parts.secrets.entry(secret.webhook).or_default().push(secret);
         }
@@ -173,7 +195,27 @@ impl Control {
             tenant.webhooks.push(Arc::new(webhook));
         }
         tenant.types = assemble::types(&parts.types)?;
+        tenant.inbound = Arc::new(self.registered(&parts));
         Ok(tenant)
+    }
+
+    /// One that this version of the program cannot read is left out, and said: it must not keep the tenant from its others.
+    fn registered(&self, parts: &Parts) -> Registered {
+        let mut registered = Registered::default();
+        for row in &parts.workflows {
+            match assemble::workflow(row) {
+                Ok(workflow) => registered.workflows.push(Arc::new(workflow)),
+                Err(error) => tracing::error!(%error, "workflow.unreadable"),
+            }
+        }
+        for row in &parts.triggers {
+            let secrets = parts.trigger_secrets.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+            match triggers::assembled(self.store(), row, secrets) {
+                Ok(trigger) => registered.triggers.push(Arc::new(trigger)),
+                Err(error) => tracing::error!(%error, "trigger.unreadable"),
+            }
+        }
+        registered
     }
 
     /// A crash between a switch and its cancellations left deliveries scheduled; this ends them.

@@ -10,6 +10,7 @@ mod assemble;
 mod audit;
 mod change;
 mod check;
+mod connections;
 mod deletion;
 mod event_types;
 mod follow;
@@ -20,8 +21,11 @@ mod profiles;
 mod recover;
 mod secrets;
 mod settings;
+mod step_secrets;
 mod tenants;
+mod triggers;
 mod webhooks;
+mod workflows;
 
 use std::sync::{Arc, Mutex};
 
@@ -31,20 +35,26 @@ use postrider_domain::time::Timestamp;
 use postrider_store::Store;
 use tokio::sync::Notify;
 
-use crate::outbound::catalogue::Catalogue;
+use crate::catalogue::Catalogue;
 use crate::outbound::dispatch::Outbound;
 
 pub use actor::{Actor, Role};
 pub use audit::AuditEntry;
 pub use change::{Created, Idem, Repeatable};
+pub(crate) use check::timezone;
+pub use connections::NewConnection;
+pub(crate) use connections::{ConnectionAct, check_client_secret, check_scopes};
 pub use event_types::EventTypePut;
 pub use jobs::{Job, JobKind, JobState};
 pub use keys::{KeyCreated, KeyListed, NewKey};
 pub use profiles::ProfileStored;
 pub use secrets::SecretRotation;
 pub use settings::{WebhookSettings, webhook_settings};
+pub use step_secrets::StepSecretPut;
 pub use tenants::{NewTenant, TenantChanged, TenantPatch};
+pub use triggers::{NewTrigger, TriggerChanged, TriggerPatch};
 pub use webhooks::{NewWebhook, WebhookChanged, WebhookPatch, webhook_warnings};
+pub use workflows::WorkflowChanged;
 
 /// What the installation decides for every tenant.
 #[derive(Debug, Clone, Default)]

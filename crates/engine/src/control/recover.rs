@@ -16,8 +16,8 @@ use super::change::After;
 use super::jobs::{self, Job, JobKind, Params};
 use super::{Actor, Control, Created, Repeatable, Role};
 use crate::accept::Accept;
+use crate::catalogue::Tenant;
 use crate::error::EngineError;
-use crate::outbound::catalogue::Tenant;
 
 impl Control {
     /// Asks for a recovery: operator, or admin of the tenant. `from` (included) and `until` (not included, at most now) are
@@ -127,7 +127,7 @@ impl Control {
             Commit { replays, job, ..Commit::new(params.tenant_id, mint.now) }
         })?;
         Accept::outcome(&mut answer).await?;
-        outbound.lanes.scheduled(params.tenant_id, webhook, self.now());
+        outbound.lanes.scheduled(params.tenant_id, webhook.into(), self.now());
         tracing::info!(job = %row.id, %webhook, deliveries = done, "recover.batch");
         Ok(())
     }

@@ -18,8 +18,8 @@ use serde_json::json;
 use super::audit::Act;
 use super::webhooks::{Draft, WebhookChanged};
 use super::{Actor, Control, Created, Repeatable, Role, assemble};
+use crate::catalogue::Tenant;
 use crate::error::EngineError;
-use crate::outbound::catalogue::Tenant;
 
 /// How long an old secret goes on beside the new one when nothing is said: a day is enough for a deployment.
 const OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 3600);

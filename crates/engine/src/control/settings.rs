@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::outbound::catalogue::{Settings, Tenant};
+use crate::catalogue::{Settings, Tenant};
 
 /// A tenant may keep its payloads for ten years, not for ever.
 const RETENTION_DAYS_MAX: u32 = 3650;

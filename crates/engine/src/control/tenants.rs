@@ -15,8 +15,8 @@ use super::change::After;
 use super::settings::{self, WebhookSet, WebhookSetting};
 use super::webhooks::{self, Draft, NewWebhook, WebhookPatch, webhook_warnings};
 use super::{Actor, Control, Created, Repeatable, Role, assemble, check};
+use crate::catalogue::{Pinned, Settings, Tenant};
 use crate::error::EngineError;
-use crate::outbound::catalogue::{Pinned, Settings, Tenant};
 use crate::outbound::ingest;
 
 /// `POST /v1/tenants`.
@@ -175,6 +175,7 @@ impl Control {
             plan: new.plan,
             settings,
             webhooks: Vec::new(),
+            inbound: Arc::default(),
             types: Default::default(),
             created: now,
             updated: now,

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use super::audit::Act;
 use super::change::{After, Turn, WebhookAfter};
 use super::{Actor, Control, Created, Repeatable, Role, assemble, check, secrets};
+use crate::catalogue::{DisabledReason, Tenant, Webhook};
 use crate::error::EngineError;
-use crate::outbound::catalogue::{DisabledReason, Tenant, Webhook};
 use crate::outbound::ingest;
 use crate::outbound::lanes::WebhookChange;
 

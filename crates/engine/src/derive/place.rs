@@ -8,7 +8,7 @@ use postrider_domain::profile::Profile;
 use postrider_domain::rules::{Content, RecordKind, profile_scope};
 use serde_json::Value;
 
-use crate::outbound::catalogue::{Catalogue, Tenant};
+use crate::catalogue::{Catalogue, Tenant};
 
 /// A kind of records, where they are kept.
 #[derive(Debug, Clone)]

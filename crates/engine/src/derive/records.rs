@@ -15,12 +15,14 @@ use postrider_store::{
     NewIdempotency, RecordKey, RecordState, RecordTo, RecordWrite, Rules, StoreError, StoredRecord,
 };
 
+use postrider_store::runs::{RUN_MOVED, RunWrite};
+
 use super::place::Place;
 pub use super::rules::Events;
 use super::rules::{Judging, Working};
 use super::{Derive, Held};
 use crate::EngineError;
-use crate::outbound::catalogue::Tenant;
+use crate::catalogue::Tenant;
 use crate::outbound::dispatch::{Caused, PublishOutcome};
 
 /// What is to become of a record.
@@ -97,6 +99,9 @@ pub enum Batch {
 /// Makes the answer that is kept for a repetition.
 pub type Keep<'a> = &'a (dyn Fn(&Report) -> NewIdempotency + Send + Sync);
 
+/// Makes the progress of a run from what became of the record that its step changes.
+pub type Progress<'a> = &'a (dyn Fn(&Written) -> RunWrite + Send + Sync);
+
 impl Derive {
     /// A record, if the caller may know of it.
     pub async fn record_get(&self, place: &Place, id: &str) -> Result<RecordState, EngineError> {
@@ -132,6 +137,34 @@ impl Derive {
         self.held_change(&held, place, &changes, events, keep).await
     }
 
+    /// Changes one record with the progress of the run whose step changes it, in one transaction. `progress` makes that from
+    /// what became of the record; it is asked again when another process was quicker. `depth`: of the events that follow.
+    pub async fn record_change_of_run(
+        &self,
+        place: &Place,
+        change: Change,
+        depth: u8,
+        progress: Progress<'_>,
+    ) -> Result<Became, EngineError> {
+        let changes = [change];
+        let _held = self.hold_changed(place, &changes).await;
+        for _ in 0..limits::RECORD_TRIES {
+            match self.try_change(place, &changes, Events::Fire, None, Some((depth, progress))).await {
+                Err(EngineError::Store(StoreError::Moved(why))) if why != RUN_MOVED => {}
+                Ok(Batch::Done(report)) => {
+                    return match report.into_iter().next() {
+                        Some(written) => Ok(written?.became),
+                        None => Err(StoreError::Closed.into()),
+                    };
+                }
+                Ok(Batch::Replayed(_)) => return Err(StoreError::Closed.into()),
+                Err(error) => return Err(error),
+            }
+        }
+        let detail = "Others change the same record at this moment.";
+        Err(EngineError::refused(Code::Overloaded, detail))
+    }
+
     /// Waits until nobody else here works on what is to be changed. Whoever changes the same records in order, many at once,
     /// holds the later ones after the earlier ones.
     pub async fn hold_changed(&self, place: &Place, changes: &[Change]) -> Held {
@@ -150,7 +183,7 @@ impl Derive {
         keep: Option<Keep<'_>>,
     ) -> Result<Batch, EngineError> {
         for _ in 0..limits::RECORD_TRIES {
-            match self.try_change(place, changes, events, keep).await {
+            match self.try_change(place, changes, events, keep, None).await {
                 Err(EngineError::Store(StoreError::Moved(_))) => {}
                 ended => return ended,
             }
@@ -165,6 +198,7 @@ impl Derive {
         changes: &[Change],
         events: Events,
         keep: Option<Keep<'_>>,
+        of_run: Option<(u8, Progress<'_>)>,
     ) -> Result<Batch, EngineError> {
         let mut ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
         ids.sort_unstable();
@@ -180,7 +214,9 @@ impl Derive {
         let _room = self.room_for(bytes).await;
         let mut works = self.read(place, ids).await?;
         let now = self.outbound.clock.now();
-        let judging = Judging { now, events, at_once: false };
+        let depth = of_run.map_or(0, |(depth, _)| depth);
+        let progress = of_run.map(|(_, progress)| progress);
+        let judging = Judging { now, events, at_once: false, depth };
         let mut caused: Vec<Caused> = Vec::new();
         let mut report: Report = Vec::with_capacity(changes.len());
         let mut of_change: Vec<std::ops::Range<usize>> = Vec::with_capacity(changes.len());
@@ -213,7 +249,14 @@ impl Derive {
                 written.version = now_at.get(&change.id).copied();
             }
         }
-        if keep.is_none() && caused.is_empty() && works.iter().all(Working::is_idle) {
+        if let (Some(_), Some(Err(problem))) = (progress, report.first()) {
+            return Err(problem.clone().into());
+        }
+        let run = match (progress, report.first()) {
+            (Some(progress), Some(Ok(written))) => Some(progress(written)),
+            _ => None,
+        };
+        if run.is_none() && keep.is_none() && caused.is_empty() && works.iter().all(Working::is_idle) {
             return Ok(Batch::Done(report));
         }
         let types: Vec<Arc<str>> = caused.iter().map(|caused| caused.draft.event_type.clone()).collect();
@@ -226,7 +269,7 @@ impl Derive {
                 works.into_iter().zip(versions).filter_map(|(work, version)| work.written(version, made));
             written.collect()
         };
-        match self.commit(place.scope, caused, records, idempotency).await? {
+        match self.commit(place.scope, caused, records, run, idempotency).await? {
             PublishOutcome::Done(_) => {}
             PublishOutcome::Replayed(answer) => return Ok(Batch::Replayed(answer)),
             PublishOutcome::KeyReused => return Err(crate::key_reused().into()),
@@ -245,6 +288,7 @@ impl Derive {
         scope: [u8; 16],
         caused: Vec<Caused>,
         records: impl FnOnce(&[EventId]) -> Vec<RecordWrite>,
+        run: Option<RunWrite>,
         idempotency: Option<NewIdempotency>,
     ) -> Result<PublishOutcome, StoreError> {
         let (mut changed, mut errors, mut due) = (0, 0, 0);
@@ -257,7 +301,7 @@ impl Derive {
                     RecordTo::Content(_) | RecordTo::Deleted => changed += 1,
                 }
             }
-            writes
+            (writes, run.into_iter().collect())
         };
         let scope = TenantId::from_bytes(scope);
         let outcome = self.outbound.publish_caused(scope, caused, counted, idempotency).await?;

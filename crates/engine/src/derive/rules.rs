@@ -13,7 +13,7 @@ use postrider_store::{
     MarkChange, RecordContent, RecordKey, RecordState, RecordTo, RecordWrite, RuleDue, RuleFault,
 };
 
-use crate::outbound::catalogue::Tenant;
+use crate::catalogue::Tenant;
 use crate::outbound::dispatch::Caused;
 use crate::outbound::ingest::{self, Publication};
 
@@ -32,6 +32,8 @@ pub(super) struct Judging {
     pub(super) events: Events,
     /// By the tenant's scan: what follows goes out with it.
     pub(super) at_once: bool,
+    /// How many events led to the write.
+    pub(super) depth: u8,
 }
 
 /// A record under change: as it is stored, and as it will be.
@@ -396,7 +398,7 @@ fn event(
     caused: &mut Vec<Caused>,
 ) -> Result<usize, Option<String>> {
     let data = std::str::from_utf8(data).map_err(|error| Some(error.to_string()))?;
-    let publication = Publication { id: None, event_type, time: None, data, depth: 0 };
+    let publication = Publication { id: None, event_type, time: None, data, depth: judging.depth };
     match ingest::check(tenant, &publication, EventKind::Normal) {
         Ok(draft) => {
             caused.push(Caused { tenant: tenant.clone(), draft, at_once: judging.at_once });

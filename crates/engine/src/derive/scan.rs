@@ -17,7 +17,7 @@ use super::Derive;
 use super::place::{Owner, Place};
 use super::records::check_schema;
 use super::rules::{Events, Judging, ToMake, Working};
-use crate::outbound::catalogue::Tenant;
+use crate::catalogue::Tenant;
 use crate::outbound::dispatch::Caused;
 
 /// Due times that are looked at in one transaction.
@@ -143,7 +143,7 @@ impl Derive {
             kinds.iter().flat_map(|(kind, ids)| ids.keys().map(move |id| (kind.as_str(), id.as_str())));
         let locks = self.locks_of(&scope, keys);
         let _held = self.hold(locks).await;
-        let judging = Judging { now: until, events: Events::Fire, at_once: true };
+        let judging = Judging { now: until, events: Events::Fire, at_once: true, depth: 0 };
         let (mut caused, mut works, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         let mut scanned = Scanned::default();
         let mut bytes = 0;
@@ -187,7 +187,7 @@ impl Derive {
         let writes = |ids: &[_]| {
             works.into_iter().filter_map(|work| work.written(self.next_version(now, None), ids)).collect()
         };
-        self.commit(scope, caused, writes, None).await?;
+        self.commit(scope, caused, writes, None, None).await?;
         Ok(scanned)
     }
 

@@ -16,9 +16,9 @@ use postrider_domain::time::Timestamp;
 use postrider_egress::{BodyEnd, Exchange, FailureClass, ReadBody, Request, Reuse};
 use postrider_store::StoredEvent;
 
-use super::catalogue::{Pinned, Tenant, Webhook};
 use super::dispatch::Outbound;
 use super::lanes::Slot;
+use crate::catalogue::{Pinned, Tenant, Webhook};
 
 /// A claimed delivery in hand.
 pub struct Work {

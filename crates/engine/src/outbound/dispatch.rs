@@ -1,18 +1,19 @@
 //! From durable to on its way: what was accepted with a slot is sent at once, what waits is claimed when its lane is free.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use foldhash::HashMap;
 
 use postrider_domain::delivery::{DeliveryKind, Reason};
-use postrider_domain::id::{DeliveryId, EventId, TenantId, WebhookId};
+use postrider_domain::id::{DeliveryId, EventId, RunId, TenantId, WebhookId, WorkflowId};
 use postrider_domain::limits;
 use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::Egress;
+use postrider_store::runs::{Intake, RunWrite};
 use postrider_store::{
     Claimed, Commit, CommitOutcome, Elsewhere, EventOutcome, Heard, JobMark, Lease, NewDelivery, NewEvent,
     NewIdempotency, RecordWrite, Settled, Settlement, Store, StoreError, StoredEvent,
@@ -20,15 +21,16 @@ use postrider_store::{
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::arrivals::Arrivals;
 use super::attempt::{self, EventInHand, Work};
-use super::catalogue::{Catalogue, Pinned, Tenant, Webhook};
 use super::due::{self, FirstDue};
 use super::in_hand::InHand;
 use super::ingest::Draft;
-use super::lanes::{Ahead, Lanes, Slot, Turn, Want, WebhookChange};
+use super::lanes::{Ahead, LaneKey, Lanes, Slot, Turn, Want, WebhookChange};
 use super::matcher::{self, Candidate, Question};
 use super::settle;
 use crate::accept::{Accept, Answer, Mint};
+use crate::catalogue::{Catalogue, Pinned, Tenant, Webhook};
 use crate::metrics::Metrics;
 
 /// Something that another flow must act on.
@@ -69,6 +71,11 @@ pub struct Outbound {
     pub notices: mpsc::Sender<Notice>,
     /// Results that the store has answered about. Never more than deliveries in hand.
     pub settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
+    /// What may be claimed of runs, for the flow that works on them. One for each of their lanes at most.
+    run_wants: mpsc::UnboundedSender<Vec<(WorkflowId, Want)>>,
+    /// Set once, when the engine is put together.
+    pub follow: OnceLock<Follow>,
+    pub arrivals: Arrivals,
     abandoned: AtomicBool,
     /// Does for all nodes what one must do.
     leads: AtomicBool,
@@ -97,6 +104,27 @@ pub struct Caused {
     pub draft: Draft,
     /// Made by the tenant's scan: it waits for no other.
     pub at_once: bool,
+}
+
+/// A run that an event starts: made by the flow that knows runs, committed with the event.
+pub struct Follower {
+    pub tenant: TenantId,
+    pub workflow: WorkflowId,
+    pub intake: MakeIntake,
+}
+
+/// Makes what goes into the event's commit, once it is known.
+pub type MakeIntake = Box<dyn FnOnce(RunId, &StoredEvent) -> Intake + Send>;
+
+/// Which runs a draft starts. Asked before the commit, outside of its lock.
+pub type Follow = Box<dyn Fn(&Arc<Tenant>, &Draft) -> Vec<Follower> + Send + Sync>;
+
+fn lanes_of(followers: &[(usize, Follower)]) -> Vec<(TenantId, WorkflowId)> {
+    followers.iter().map(|(_, follower)| (follower.tenant, follower.workflow)).collect()
+}
+
+fn intake(follower: Follower, run: RunId, event: &StoredEvent, with_event: Option<usize>) -> Intake {
+    Intake { with_event, ..(follower.intake)(run, event) }
 }
 
 /// What one draft became.
@@ -139,6 +167,7 @@ impl Outbound {
         metrics: Arc<Metrics>,
         notices: mpsc::Sender<Notice>,
         settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
+        run_wants: mpsc::UnboundedSender<Vec<(WorkflowId, Want)>>,
     ) -> Self {
         let accept = Accept::new(store.clone(), clock.clone(), random.clone());
         // Among nodes it has to be found out.
@@ -155,6 +184,9 @@ impl Outbound {
             metrics,
             notices,
             settled,
+            run_wants,
+            follow: OnceLock::new(),
+            arrivals: Arrivals::default(),
             abandoned: AtomicBool::new(false),
             leads,
             told: Mutex::default(),
@@ -175,28 +207,40 @@ impl Outbound {
             Audience::Matching | Audience::MatchingNow => self.turn(tenant).await,
             Audience::Only(..) => None,
         };
+        let mut followers = match audience {
+            Audience::Matching | Audience::MatchingNow => self.followers(tenant, &drafts),
+            Audience::Only(..) => Vec::new(),
+        };
+        let followed = lanes_of(&followers);
         let mut planned = Vec::with_capacity(drafts.len());
         let answer = self.accept.submit(|mint| {
             let mut events = Vec::with_capacity(drafts.len());
-            for draft in drafts {
+            let mut intakes = Vec::new();
+            for (place, draft) in drafts.into_iter().enumerate() {
                 let (event, plan) = self.plan(tenant, draft, &mut audience, mint);
+                for (_, follower) in followers.extract_if(.., |(of, _)| *of == place) {
+                    intakes.push(intake(follower, mint.run(), &plan.stored, Some(place)));
+                }
                 events.push(event);
                 planned.push(plan);
             }
-            Commit { events, idempotency, ..Commit::new(tenant.id, mint.now) }
+            Commit { events, intakes, idempotency, ..Commit::new(tenant.id, mint.now) }
         })?;
         drop(turn);
-        Committing { outbound: self.clone(), answer: Some(answer), planned, apart: false }.finish().await
+        Committing { outbound: self.clone(), answer: Some(answer), planned, followed, apart: false }
+            .finish()
+            .await
     }
 
     /// Accepts events that follow from a change of records, of one tenant or several, in the transaction that writes the
-    /// records. `scope`: whose records they are; what has the same scope keeps its order. `records` makes the writes from the
-    /// events' ids, which come in the order of `caused`. [`StoreError::Moved`]: a record is not what was expected any more.
+    /// records, and with the progress of the run whose step changes them. `scope`: whose records they are; what has the same
+    /// scope keeps its order. `writes` makes the writes from the events' ids, which come in the order of `caused`.
+    /// [`StoreError::Moved`]: a record is not what was expected any more, or the run is in other hands.
     pub async fn publish_caused(
         self: &Arc<Self>,
         scope: TenantId,
         caused: Vec<Caused>,
-        records: impl FnOnce(&[EventId]) -> Vec<RecordWrite>,
+        writes: impl FnOnce(&[EventId]) -> (Vec<RecordWrite>, Vec<RunWrite>),
         idempotency: Option<NewIdempotency>,
     ) -> Result<PublishOutcome, StoreError> {
         let mut turns: Vec<(TenantId, Option<Turn>)> = Vec::new();
@@ -206,12 +250,22 @@ impl Outbound {
             }
         }
         let mut planned: Vec<(TenantId, PlannedEvent)> = Vec::with_capacity(caused.len());
+        let mut followers = Vec::new();
+        for (place, one) in caused.iter().enumerate() {
+            let drafts = std::slice::from_ref(&one.draft);
+            followers.extend(self.followers(&one.tenant, drafts).into_iter().map(|(_, one)| (place, one)));
+        }
+        let followed = lanes_of(&followers);
         let answer = self.accept.submit(|mint| {
             let mut commit = Commit::new(scope, mint.now);
             let mut ids = Vec::with_capacity(caused.len());
-            for Caused { tenant, draft, at_once } in caused {
+            for (place, Caused { tenant, draft, at_once }) in caused.into_iter().enumerate() {
                 let mut audience = if at_once { Audience::MatchingNow } else { Audience::Matching };
                 let (event, plan) = self.plan(&tenant, draft, &mut audience, mint);
+                for (_, follower) in followers.extract_if(.., |(of, _)| *of == place) {
+                    // Such events bring no ids: they are new.
+                    commit.intakes.push(intake(follower, mint.run(), &plan.stored, None));
+                }
                 ids.push(event.id);
                 planned.push((tenant.id, plan));
                 let of_others = commit.elsewhere.iter_mut().find(|other| other.tenant == tenant.id);
@@ -224,15 +278,58 @@ impl Outbound {
             // In the order of outcomes.
             let tenants: Vec<TenantId> = commit.elsewhere.iter().map(|other| other.tenant).collect();
             planned.sort_by_key(|(tenant, _)| tenants.iter().position(|other| other == tenant));
-            Commit { records: records(&ids), idempotency, ..commit }
+            let (records, runs) = writes(&ids);
+            Commit { records, runs, idempotency, ..commit }
         })?;
         drop(turns);
         let planned = planned.into_iter().map(|(_, plan)| plan).collect();
-        Committing { outbound: self.clone(), answer: Some(answer), planned, apart: false }.finish().await
+        Committing { outbound: self.clone(), answer: Some(answer), planned, followed, apart: false }
+            .finish()
+            .await
+    }
+
+    /// Accepts an event that a run's step makes, with the run's progress: one does not become durable without the other.
+    pub async fn publish_of_run(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        draft: Draft,
+        write: impl FnOnce(EventId) -> RunWrite,
+    ) -> Result<Published, StoreError> {
+        let turn = self.turn(tenant).await;
+        let followers = self.followers(tenant, std::slice::from_ref(&draft));
+        let followed = lanes_of(&followers);
+        let mut planned = Vec::with_capacity(1);
+        let answer = self.accept.submit(|mint| {
+            let (event, plan) = self.plan(tenant, draft, &mut Audience::Matching, mint);
+            let follow = |(_, follower)| intake(follower, mint.run(), &plan.stored, Some(0));
+            let intakes = followers.into_iter().map(follow).collect();
+            let runs = vec![write(event.id)];
+            planned.push(plan);
+            Commit { events: vec![event], runs, intakes, ..Commit::new(tenant.id, mint.now) }
+        })?;
+        drop(turn);
+        let committing =
+            Committing { outbound: self.clone(), answer: Some(answer), planned, followed, apart: false };
+        match committing.finish().await? {
+            PublishOutcome::Done(published) => published.into_iter().next().ok_or(StoreError::Closed),
+            PublishOutcome::Replayed(_) | PublishOutcome::KeyReused => {
+                Err(StoreError::Internal("nobody gave an idempotency key".into()))
+            }
+        }
+    }
+
+    /// Runs that these drafts start, each with its draft's place.
+    fn followers(&self, tenant: &Arc<Tenant>, drafts: &[Draft]) -> Vec<(usize, Follower)> {
+        if tenant.inbound.on_events().next().is_none() {
+            return Vec::new();
+        }
+        let Some(follow) = self.follow.get() else { return Vec::new() };
+        let of_one = |(place, draft)| follow(tenant, draft).into_iter().map(move |one| (place, one));
+        drafts.iter().enumerate().flat_map(of_one).collect()
     }
 
     async fn turn(&self, tenant: &Tenant) -> Option<Turn> {
-        let webhooks = tenant.webhooks.iter().map(|webhook| webhook.id);
+        let webhooks = tenant.webhooks.iter().map(|webhook| webhook.id.into());
         self.lanes.turn(tenant.id, webhooks).await
     }
 
@@ -269,7 +366,7 @@ impl Outbound {
         match Accept::outcome(&mut answer).await? {
             CommitOutcome::Done { replays, .. } => {
                 for ((_, webhook), _) in pairs.iter().zip(&replays).filter(|(_, made)| **made) {
-                    self.lanes.scheduled(tenant, *webhook, now);
+                    self.lanes.scheduled(tenant, (*webhook).into(), now);
                 }
                 Ok(ReplayOutcome::Done(
                     ids.into_iter().zip(replays).map(|(id, made)| made.then_some(id)).collect(),
@@ -305,7 +402,7 @@ impl Outbound {
     pub fn scheduled_of(&self, planned: &[PlannedEvent]) {
         for event in planned {
             for delivery in &event.deliveries {
-                self.lanes.scheduled(event.tenant.id, delivery.webhook.id, delivery.due);
+                self.lanes.scheduled(event.tenant.id, delivery.webhook.id.into(), delivery.due);
             }
         }
     }
@@ -320,7 +417,7 @@ impl Outbound {
             }
             change => change,
         };
-        self.lanes.webhook_changed(tenant.id, webhook, change);
+        self.lanes.webhook_changed(tenant.id, webhook.into(), change);
     }
 
     /// Claims and sends what is due, until the lanes are stopped.
@@ -336,21 +433,35 @@ impl Outbound {
                 self.lanes.work().await;
                 continue;
             }
-            self.claim(wants).await;
+            let mut deliveries = Vec::with_capacity(wants.len());
+            let mut runs = Vec::new();
+            for want in wants {
+                match want.lane {
+                    LaneKey::Webhook(webhook) => deliveries.push((webhook, want)),
+                    LaneKey::Workflow(workflow) => runs.push((workflow, want)),
+                }
+            }
+            if !runs.is_empty() && self.run_wants.send(runs).is_err() {
+                // Nobody works on runs any more: the process is ending.
+                return;
+            }
+            if !deliveries.is_empty() {
+                self.claim(deliveries).await;
+            }
         }
     }
 
-    async fn claim(self: &Arc<Self>, wants: Vec<Want>) {
+    async fn claim(self: &Arc<Self>, wants: Vec<(WebhookId, Want)>) {
         let mut live = Vec::with_capacity(wants.len());
-        for want in wants {
-            match self.claimable(want) {
-                Claimable::Yes => live.push(want),
+        for (webhook, want) in wants {
+            match self.claimable(webhook, want) {
+                Claimable::Yes => live.push((webhook, want)),
                 Claimable::Held => drop(self.lanes.claimed(want, 0, None)),
                 Claimable::Cancel(reason) => {
                     // Apart: a long backlog takes many transactions, and others are waiting to be claimed. The lane is
                     // busy until it is through, so there is one at a time for each webhook.
                     let outbound = self.clone();
-                    tokio::spawn(async move { outbound.cancel(want, reason).await });
+                    tokio::spawn(async move { outbound.cancel(webhook, want, reason).await });
                 }
             }
         }
@@ -362,9 +473,9 @@ impl Outbound {
         let until = now.plus(limits::TIMEOUT_MAX + limits::LEASE_MARGIN);
         let asked = live
             .iter()
-            .map(|want| postrider_store::Want {
+            .map(|(webhook, want)| postrider_store::Want {
                 tenant: want.tenant,
-                webhook: want.webhook,
+                webhook: *webhook,
                 count: u32::try_from(want.count).unwrap_or(u32::MAX),
             })
             .collect();
@@ -373,9 +484,9 @@ impl Outbound {
         self.metrics.claim_done(began.elapsed());
         match answered {
             Ok(answers) => {
-                for (want, answer) in live.into_iter().zip(answers) {
+                for ((webhook, want), answer) in live.into_iter().zip(answers) {
                     if answer.next_due.is_some_and(|due| due <= now) {
-                        self.tell_of_backlog(want.tenant, want.webhook);
+                        self.tell_of_backlog(want.tenant, webhook);
                     }
                     let slots = self.lanes.claimed(want, answer.claimed.len(), answer.next_due);
                     for (claimed, slot) in answer.claimed.into_iter().zip(slots) {
@@ -386,16 +497,16 @@ impl Outbound {
             Err(error) => {
                 tracing::error!(%error, "claim.waits");
                 let again = now.plus(Duration::from_secs(1));
-                for want in live {
+                for (_, want) in live {
                     drop(self.lanes.claimed(want, 0, Some(again)));
                 }
             }
         }
     }
 
-    fn claimable(&self, want: Want) -> Claimable {
+    fn claimable(&self, webhook: WebhookId, want: Want) -> Claimable {
         let Some(tenant) = self.catalogue.tenant(want.tenant) else { return Claimable::Held };
-        match tenant.webhook(want.webhook) {
+        match tenant.webhook(webhook) {
             None => Claimable::Cancel(Reason::WebhookDeleted),
             Some(webhook) if webhook.enabled => Claimable::Yes,
             Some(_) if tenant.delivery_mode() == DeliveryMode::Scan => Claimable::Cancel(Reason::Paused),
@@ -406,17 +517,16 @@ impl Outbound {
         }
     }
 
-    async fn cancel(&self, want: Want, reason: Reason) {
+    async fn cancel(&self, webhook: WebhookId, want: Want, reason: Reason) {
         let now = self.clock.now();
-        if !self.is_so(want, reason).await {
+        if !self.is_so(want.tenant, webhook, reason).await {
             drop(self.lanes.claimed(want, 0, Some(now.plus(Duration::from_secs(1)))));
             return;
         }
         let due_before = (reason == Reason::Paused).then(|| now.plus(Duration::from_millis(1)));
-        let next = match self.store.delivery_cancel(now, want.tenant, want.webhook, reason, due_before).await
-        {
+        let next = match self.store.delivery_cancel(now, want.tenant, webhook, reason, due_before).await {
             // What is due later waits for its own time.
-            Ok(cancelled) => match self.next_due(want, now).await {
+            Ok(cancelled) => match self.next_due(want.tenant, webhook, now).await {
                 // Made after this moment, by a clock that was ahead.
                 Some(due) if cancelled == 0 && due <= now => Some(now.plus(Duration::from_secs(1))),
                 next => next,
@@ -431,11 +541,11 @@ impl Outbound {
 
     /// Whether the store says the same of a webhook as this node's catalogue, which may not have heard yet what another node
     /// changed: what is cancelled stays so.
-    async fn is_so(&self, want: Want, reason: Reason) -> bool {
+    async fn is_so(&self, tenant: TenantId, webhook: WebhookId, reason: Reason) -> bool {
         if !self.store.is_shared() {
             return true;
         }
-        match self.store.webhook_get(want.tenant, want.webhook).await {
+        match self.store.webhook_get(tenant, webhook).await {
             Ok(Some(webhook)) if webhook.deleted.is_none() => {
                 reason != Reason::WebhookDeleted && !webhook.enabled
             }
@@ -448,8 +558,8 @@ impl Outbound {
     }
 
     /// When the earliest delivery that still waits is due: a claim of none.
-    async fn next_due(&self, want: Want, now: Timestamp) -> Option<Timestamp> {
-        let none = postrider_store::Want { tenant: want.tenant, webhook: want.webhook, count: 0 };
+    async fn next_due(&self, tenant: TenantId, webhook: WebhookId, now: Timestamp) -> Option<Timestamp> {
+        let none = postrider_store::Want { tenant, webhook, count: 0 };
         match self.store.delivery_claim(now, now, vec![none]).await {
             Ok(answers) => answers.first().and_then(|answer| answer.next_due),
             Err(_) => Some(now.plus(Duration::from_secs(1))),
@@ -518,7 +628,7 @@ impl Outbound {
             }
             self.clock.sleep(limits::STORE_RETRY).await;
         }
-        self.lanes.scheduled(back.tenant, back.webhook, due.unwrap_or_else(|| self.clock.now()));
+        self.lanes.scheduled(back.tenant, back.webhook.into(), due.unwrap_or_else(|| self.clock.now()));
     }
 
     /// Waits for this delivery's turn, sends it, and writes down what came of it.
@@ -643,7 +753,7 @@ impl Outbound {
                     let slot = match first_due {
                         // One that is off while its tenant's scan runs is cancelled where that is written down: at its claim.
                         FirstDue::Now if alive && webhook.enabled => {
-                            self.lanes.reserve(tenant.id, webhook.id, ahead)
+                            self.lanes.reserve(tenant.id, webhook.id.into(), ahead)
                         }
                         FirstDue::Now | FirstDue::AtScan(_) => None,
                     };
@@ -699,7 +809,7 @@ impl Outbound {
         let fence = Lease::first(Timestamp::default()).fence;
         for delivery in planned.deliveries {
             let Some(slot) = delivery.slot else {
-                self.lanes.scheduled(tenant.id, delivery.webhook.id, delivery.due);
+                self.lanes.scheduled(tenant.id, delivery.webhook.id.into(), delivery.due);
                 continue;
             };
             let event = in_hand.get_or_insert_with(|| EventInHand::new(planned.stored.clone())).clone();
@@ -762,6 +872,8 @@ struct Committing {
     outbound: Arc<Outbound>,
     answer: Option<Answer>,
     planned: Vec<PlannedEvent>,
+    /// Workflows whose runs the events start.
+    followed: Vec<(TenantId, WorkflowId)>,
     /// Finished apart already: dropped once more, the runtime is ending, and would drop it for ever.
     apart: bool,
 }
@@ -778,6 +890,9 @@ impl Committing {
             CommitOutcome::Replayed(answer) => return Ok(PublishOutcome::Replayed(answer)),
             CommitOutcome::KeyReused => return Ok(PublishOutcome::KeyReused),
         };
+        for (tenant, workflow) in std::mem::take(&mut self.followed) {
+            self.outbound.lanes.scheduled(tenant, workflow.into(), self.outbound.clock.now());
+        }
         let mut published = Vec::with_capacity(events.len());
         for (outcome, planned) in events.into_iter().zip(std::mem::take(&mut self.planned)) {
             let event = planned.stored.clone();
@@ -786,6 +901,7 @@ impl Committing {
             if new {
                 self.outbound.metrics.event_accepted(matched);
                 tracing::debug!(tenant = %planned.tenant.public_id, event = %event.id, event_type = &*event.event_type, matched, "event.accepted");
+                self.outbound.arrivals.came(planned.tenant.id);
                 self.outbound.durable(planned);
             }
             published.push(Published { outcome, event, matched });
@@ -801,6 +917,7 @@ impl Drop for Committing {
             outbound: self.outbound.clone(),
             answer: Some(answer),
             planned: std::mem::take(&mut self.planned),
+            followed: std::mem::take(&mut self.followed),
             apart: true,
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

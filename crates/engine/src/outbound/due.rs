@@ -5,7 +5,7 @@ use postrider_domain::profile::DeliveryMode;
 use postrider_domain::schedule;
 use postrider_domain::time::Timestamp;
 
-use super::catalogue::Tenant;
+use crate::catalogue::Tenant;
 
 /// The first attempt's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use postrider_domain::problem::{Code, Problem, Warning};
 use postrider_domain::profile::{EventType, SchemaMode};
 use postrider_domain::time::Timestamp;
 
-use super::catalogue::Tenant;
+use crate::catalogue::Tenant;
 
 /// A type registered by API in an open catalogue: the same shape as one of a profile.
 pub type RegisteredType = EventType;

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use foldhash::HashMap;
-use postrider_domain::id::{TenantId, WebhookId};
+use postrider_domain::id::{TenantId, WebhookId, WorkflowId};
 use postrider_domain::limits;
 use postrider_domain::time::{Clock, Timestamp};
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
@@ -105,11 +105,31 @@ pub enum WebhookChange {
     Closed,
 }
 
-/// Slots that were reserved for a webhook, to be filled by claiming.
+/// Whose work stands in a lane. Runs of a workflow share slots, turns and bounds with deliveries; what is said of webhooks in
+/// this file holds for workflows too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LaneKey {
+    Webhook(WebhookId),
+    Workflow(WorkflowId),
+}
+
+impl From<WebhookId> for LaneKey {
+    fn from(webhook: WebhookId) -> Self {
+        Self::Webhook(webhook)
+    }
+}
+
+impl From<WorkflowId> for LaneKey {
+    fn from(workflow: WorkflowId) -> Self {
+        Self::Workflow(workflow)
+    }
+}
+
+/// Slots that were reserved for a lane, to be filled by claiming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Want {
     pub tenant: TenantId,
-    pub webhook: WebhookId,
+    pub lane: LaneKey,
     pub count: usize,
 }
 
@@ -132,10 +152,10 @@ struct State {
     in_hand: usize,
     stopped: bool,
     tenants: HashMap<TenantId, TenantLane>,
-    webhooks: HashMap<WebhookId, WebhookLane>,
+    webhooks: HashMap<LaneKey, WebhookLane>,
     /// Tenants with something due and, as far as is known, a free slot; taken in turn.
     ready: VecDeque<TenantId>,
-    timers: BTreeSet<(Timestamp, WebhookId)>,
+    timers: BTreeSet<(Timestamp, LaneKey)>,
 }
 
 #[derive(Default)]
@@ -148,7 +168,7 @@ struct TenantLane {
     turn: Arc<AsyncMutex<()>>,
     /// A publisher waited in vain: nobody waits before this.
     slow_until: Option<Timestamp>,
-    ready: VecDeque<WebhookId>,
+    ready: VecDeque<LaneKey>,
     queued: bool,
 }
 
@@ -269,7 +289,7 @@ impl Lanes {
     }
 
     /// A slot for a new delivery's first attempt, if one is free and nothing waits before it.
-    pub fn reserve(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId, ahead: Ahead) -> Option<Slot> {
+    pub fn reserve(self: &Arc<Self>, tenant: TenantId, webhook: LaneKey, ahead: Ahead) -> Option<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
         if state.stopped || self.free(&mut state, tenant, webhook, ahead, now) == 0 {
@@ -286,7 +306,7 @@ impl Lanes {
 
     /// A slot for a test, also when the webhook is off or failing: a few beyond the webhook's own bound, none beyond the
     /// tenant's or when all are taken.
-    pub fn reserve_test(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId) -> Option<Slot> {
+    pub fn reserve_test(self: &Arc<Self>, tenant: TenantId, webhook: LaneKey) -> Option<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
         let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
@@ -304,7 +324,7 @@ impl Lanes {
     }
 
     /// A delivery of this webhook stands in the store, due at `due`.
-    pub fn scheduled(&self, tenant: TenantId, webhook: WebhookId, due: Timestamp) {
+    pub fn scheduled(&self, tenant: TenantId, webhook: LaneKey, due: Timestamp) {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
         let lane = state.webhook(tenant, webhook, now);
@@ -314,7 +334,7 @@ impl Lanes {
         self.work.notify_one();
     }
 
-    pub fn webhook_changed(&self, tenant: TenantId, webhook: WebhookId, change: WebhookChange) {
+    pub fn webhook_changed(&self, tenant: TenantId, webhook: LaneKey, change: WebhookChange) {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
         let lane = state.webhook(tenant, webhook, now);
@@ -373,7 +393,7 @@ impl Lanes {
             lane.place = Place::Claiming;
             // From here on: the earliest that `scheduled` tells of while the claim is under way.
             lane.next_due = None;
-            wants.push(Want { tenant, webhook, count });
+            wants.push(Want { tenant, lane: webhook, count });
             left -= count;
         }
         wants
@@ -384,7 +404,7 @@ impl Lanes {
     pub fn claimed(self: &Arc<Self>, want: Want, claimed: usize, next_due: Option<Timestamp>) -> Vec<Slot> {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
-        let lane = state.webhook(want.tenant, want.webhook, now);
+        let lane = state.webhook(want.tenant, want.lane, now);
         lane.place = Place::Nowhere;
         // What was told of meanwhile may be in the claim already: then the next claim finds less. Too early is safe.
         lane.next_due = match (lane.next_due, next_due) {
@@ -398,10 +418,10 @@ impl Lanes {
         // Pace is spent on what is sent, not on what was asked for.
         let pace = lane.pace().shared_among(self.nodes());
         lane.paced = lane.paced.map(|allowed| allowed.minus(pace.of(unused)));
-        state.release(want.tenant, want.webhook, unused, now);
+        state.release(want.tenant, want.lane, unused, now);
         drop(state);
         self.work.notify_one();
-        (0..claimed).map(|_| self.slot(want.tenant, want.webhook, Purpose::Delivery)).collect()
+        (0..claimed).map(|_| self.slot(want.tenant, want.lane, Purpose::Delivery)).collect()
     }
 
     /// Waits until there may be something to claim.
@@ -451,7 +471,7 @@ impl Lanes {
     pub async fn turn(
         self: &Arc<Self>,
         tenant: TenantId,
-        webhooks: impl Iterator<Item = WebhookId> + Clone,
+        webhooks: impl Iterator<Item = LaneKey> + Clone,
     ) -> Option<Turn> {
         let began = self.clock.now();
         let queue = {
@@ -498,7 +518,7 @@ impl Lanes {
         &self,
         state: &State,
         tenant: TenantId,
-        webhooks: impl Iterator<Item = WebhookId>,
+        webhooks: impl Iterator<Item = LaneKey>,
         now: Timestamp,
     ) -> bool {
         let crowd = self.limits.crowd;
@@ -524,7 +544,7 @@ impl Lanes {
         self.limits.in_flight.in_all.saturating_sub(self.in_flight.available_permits())
     }
 
-    fn slot(self: &Arc<Self>, tenant: TenantId, webhook: WebhookId, purpose: Purpose) -> Slot {
+    fn slot(self: &Arc<Self>, tenant: TenantId, webhook: LaneKey, purpose: Purpose) -> Slot {
         Slot { lanes: self.clone(), tenant, webhook, purpose, went: Went::Nowhere }
     }
 
@@ -533,7 +553,7 @@ impl Lanes {
         &self,
         state: &mut State,
         tenant: TenantId,
-        webhook: WebhookId,
+        webhook: LaneKey,
         ahead: Ahead,
         now: Timestamp,
     ) -> usize {
@@ -545,7 +565,9 @@ impl Lanes {
         let of_tenant = state.tenants.get(&tenant).map_or(0, |lane| lane.in_hand);
         let of_tenant = bounds.per_tenant.saturating_sub(of_tenant);
         let lane = state.webhook(tenant, webhook, now);
-        let slow = lane.is_failing() || lane.is_stalled(now);
+        // A step may take its time: what stands still in a workflow's lane says nothing about a receiver.
+        let stalled = matches!(webhook, LaneKey::Webhook(_)) && lane.is_stalled(now);
+        let slow = lane.is_failing() || stalled;
         let cap = if slow { self.per_failing_webhook() } else { bounds.per_webhook };
         in_all.min(of_tenant).min(cap.saturating_sub(lane.in_hand))
     }
@@ -555,7 +577,7 @@ impl Lanes {
     fn gates(
         &self,
         tenant: TenantId,
-        webhook: WebhookId,
+        webhook: LaneKey,
         purpose: Purpose,
         passed: usize,
     ) -> Option<[Arc<Semaphore>; 3]> {
@@ -585,7 +607,7 @@ impl Lanes {
         Some([of_webhook, of_tenant, self.in_flight.clone()])
     }
 
-    fn ended(&self, tenant: TenantId, webhook: WebhookId, went: Went) {
+    fn ended(&self, tenant: TenantId, webhook: LaneKey, went: Went) {
         let now = self.clock.now();
         let mut state = self.state.lock().expect(POISON);
         let lane = state.webhook(tenant, webhook, now);
@@ -621,7 +643,7 @@ impl Lanes {
 }
 
 impl State {
-    fn webhook(&mut self, tenant: TenantId, webhook: WebhookId, now: Timestamp) -> &mut WebhookLane {
+    fn webhook(&mut self, tenant: TenantId, webhook: LaneKey, now: Timestamp) -> &mut WebhookLane {
         self.webhooks.entry(webhook).or_insert_with(|| WebhookLane {
             tenant,
             in_hand: 0,
@@ -636,7 +658,7 @@ impl State {
         })
     }
 
-    fn take(&mut self, tenant: TenantId, webhook: WebhookId, count: usize, now: Timestamp) {
+    fn take(&mut self, tenant: TenantId, webhook: LaneKey, count: usize, now: Timestamp) {
         self.in_hand += count;
         self.tenants.entry(tenant).or_default().in_hand += count;
         let lane = self.webhook(tenant, webhook, now);
@@ -647,7 +669,7 @@ impl State {
     }
 
     /// Gives slots back. True when somebody who waits for one may now have it.
-    fn release(&mut self, tenant: TenantId, webhook: WebhookId, count: usize, now: Timestamp) -> bool {
+    fn release(&mut self, tenant: TenantId, webhook: LaneKey, count: usize, now: Timestamp) -> bool {
         self.in_hand -= count;
         self.tenants.entry(tenant).or_default().in_hand -= count;
         self.webhook(tenant, webhook, now).in_hand -= count;
@@ -657,7 +679,7 @@ impl State {
     }
 
     /// Puts a webhook where its state says: among the ready, among the timers, or nowhere.
-    fn place(&mut self, webhook: WebhookId, now: Timestamp) {
+    fn place(&mut self, webhook: LaneKey, now: Timestamp) {
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return };
         if lane.place == Place::Claiming || lane.place == Place::Ready {
             // `claimed` and `next_of` place it again.
@@ -707,7 +729,7 @@ impl State {
     }
 
     /// The tenant's next ready webhook; the tenant goes to the end of the queue if it has more.
-    fn next_of(&mut self, tenant: TenantId) -> Option<WebhookId> {
+    fn next_of(&mut self, tenant: TenantId) -> Option<LaneKey> {
         let lane = self.tenants.entry(tenant).or_default();
         lane.queued = false;
         let webhook = lane.ready.pop_front();
@@ -718,7 +740,7 @@ impl State {
     }
 
     /// How many of `free` slots the webhook's pace allows.
-    fn paced_count(&mut self, webhook: WebhookId, free: usize, nodes: usize, now: Timestamp) -> usize {
+    fn paced_count(&mut self, webhook: LaneKey, free: usize, nodes: usize, now: Timestamp) -> usize {
         let Some(lane) = self.webhooks.get_mut(&webhook) else { return 0 };
         let Some(allowed) = lane.paced else { return free };
         // At most a second's worth is made up for.
@@ -790,7 +812,7 @@ impl Drop for Turn {
 pub struct Slot {
     lanes: Arc<Lanes>,
     tenant: TenantId,
-    webhook: WebhookId,
+    webhook: LaneKey,
     purpose: Purpose,
     went: Went,
 }
@@ -866,8 +888,8 @@ mod tests {
         TenantId::from_bytes([n; 16])
     }
 
-    fn webhook(n: u8) -> WebhookId {
-        WebhookId::from_bytes([n; 16])
+    fn webhook(n: u8) -> LaneKey {
+        WebhookId::from_bytes([n; 16]).into()
     }
 
     const BOUNDS: Bounds = Bounds { in_all: 6, per_tenant: 4, per_webhook: 3 };
@@ -933,7 +955,7 @@ mod tests {
         for _ in 0..100 {
             for want in lanes.wants(100) {
                 let slots = lanes.claimed(want, want.count, Some(at(0)));
-                if want.webhook == webhook(hook) {
+                if want.lane == webhook(hook) {
                     drained += slots.len();
                 }
                 slots.into_iter().for_each(succeed);
@@ -962,13 +984,13 @@ mod tests {
         }
         lanes.scheduled(tenant(2), webhook(3), at(0));
         let wants = lanes.wants(100);
-        let order: Vec<_> = wants.iter().map(|want| (want.webhook, want.count)).collect();
+        let order: Vec<_> = wants.iter().map(|want| (want.lane, want.count)).collect();
         // Tenant 1's first takes its three, tenant 2's its three; nothing is left in all for tenant 1's second.
         assert_eq!(order, [(webhook(1), 3), (webhook(3), 3)]);
         for want in wants {
             assert_eq!(lanes.claimed(want, 0, None).len(), 0);
         }
-        assert_eq!(lanes.wants(100).iter().map(|want| want.webhook).collect::<Vec<_>>(), [webhook(2)]);
+        assert_eq!(lanes.wants(100).iter().map(|want| want.lane).collect::<Vec<_>>(), [webhook(2)]);
     }
 
     #[test]
@@ -979,7 +1001,7 @@ mod tests {
         assert_eq!(lanes.wants(100), []);
         succeed(slots.pop().expect("three slots"));
         let wants = lanes.wants(100);
-        assert_eq!(wants, [Want { tenant: tenant(1), webhook: webhook(1), count: 1 }]);
+        assert_eq!(wants, [Want { tenant: tenant(1), lane: webhook(1), count: 1 }]);
         drop(lanes.claimed(wants[0], 1, None));
         assert_eq!(lanes.wants(100), []);
     }
@@ -992,7 +1014,7 @@ mod tests {
         lanes.scheduled(tenant(1), webhook(3), at(0));
         assert_eq!(lanes.wants(100), []);
         slots.pop();
-        assert_eq!(lanes.wants(100), [Want { tenant: tenant(1), webhook: webhook(3), count: 1 }]);
+        assert_eq!(lanes.wants(100), [Want { tenant: tenant(1), lane: webhook(3), count: 1 }]);
     }
 
     #[test]

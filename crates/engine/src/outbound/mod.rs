@@ -1,11 +1,11 @@
 //! The way of an event, station by station, in reading order.
 //!
-//! `ingest` → `catalogue` → `matcher` → `due` → `lanes` → (accept) → `dispatch` → `attempt` → `settle`. Retries,
+//! `ingest` → `crate::catalogue` → `matcher` → `due` → `lanes` → (accept) → `dispatch` → `attempt` → `settle`. Retries,
 //! replays, operational events and what later flows emit all join this way; there is no second sender. This flow
 //! imports no other flow.
 
+pub mod arrivals;
 pub mod attempt;
-pub mod catalogue;
 pub mod dispatch;
 pub mod due;
 pub mod in_hand;

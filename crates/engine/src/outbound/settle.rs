@@ -132,7 +132,7 @@ fn conclude(outbound: &Arc<Outbound>, open: Box<Open>, applied: Result<bool, Sto
         tracing::warn!(delivery = %work.delivery, attempt = work.attempt, "attempt.fenced");
     }
     if let Some(due) = decision.due {
-        outbound.lanes.scheduled(work.tenant.id, work.webhook.id, due);
+        outbound.lanes.scheduled(work.tenant.id, work.webhook.id.into(), due);
     }
     if applied && decision.disable_webhook {
         outbound.notify(Notice::WebhookGone {

@@ -3,8 +3,8 @@ use std::time::Duration;
 use postrider_domain::id::{KeyId, TenantId};
 use postrider_domain::problem::Code;
 use postrider_domain::time::Clock;
+use postrider_engine::catalogue::ApiKey;
 use postrider_engine::control::{KeyCreated, NewKey, Repeatable, Role};
-use postrider_engine::outbound::catalogue::ApiKey;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 

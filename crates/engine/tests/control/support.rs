@@ -10,11 +10,11 @@ use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemResolver};
 use postrider_engine::EngineError;
+use postrider_engine::catalogue::{Catalogue, Tenant};
 use postrider_engine::control::{
     Actor, AuditEntry, Control, Created, Idem, Installation, NewTenant, NewWebhook, Role, WebhookChanged,
 };
 use postrider_engine::metrics::Metrics;
-use postrider_engine::outbound::catalogue::{Catalogue, Tenant};
 use postrider_engine::outbound::dispatch::Outbound;
 use postrider_engine::outbound::lanes::{LaneLimits, Lanes};
 use postrider_store::{Database, MasterKey, OpenOptions, Store};
@@ -164,6 +164,7 @@ async fn open(
         random.clone(),
         Arc::new(Metrics::default()),
         notices,
+        mpsc::unbounded_channel().0,
         mpsc::unbounded_channel().0,
     ));
     // There is nobody else, and nothing runs that would find it out.

@@ -2,8 +2,8 @@ use postrider_domain::delivery::{DeliveryState, Reason};
 use postrider_domain::id::WebhookId;
 use postrider_domain::limits;
 use postrider_domain::problem::Code;
+use postrider_engine::catalogue::DisabledReason;
 use postrider_engine::control::{NewWebhook, Repeatable, Role, TenantPatch, WebhookChanged, WebhookPatch};
-use postrider_engine::outbound::catalogue::DisabledReason;
 use secrecy::ExposeSecret;
 use serde_json::json;
 

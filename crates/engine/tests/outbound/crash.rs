@@ -2,7 +2,7 @@
 
 use postrider_domain::delivery::{AttemptClass, DeliveryState, Reason};
 use postrider_domain::event::WEBHOOK_DISABLED;
-use postrider_engine::outbound::catalogue::DisabledReason;
+use postrider_engine::catalogue::DisabledReason;
 use postrider_testkit::receiver::{Answer, Gate, Receiver};
 
 use crate::house::House;

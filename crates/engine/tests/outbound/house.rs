@@ -7,10 +7,10 @@ use std::time::Duration;
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
+use postrider_engine::catalogue::{Catalogue, Tenant, Webhook};
 use postrider_engine::control::{
     Actor, Created, Installation, NewTenant, NewWebhook, TenantPatch, WebhookPatch,
 };
-use postrider_engine::outbound::catalogue::{Catalogue, Tenant, Webhook};
 use postrider_engine::outbound::dispatch::Published;
 use postrider_engine::outbound::ingest::Publication;
 use postrider_engine::outbound::lanes::LaneLimits;
@@ -82,6 +82,13 @@ impl House {
     /// The same installation as a second process would find it after this one was cut off now: the files as they are.
     pub(crate) async fn after_power_loss(&self) -> Self {
         Self::open_in(self.copied(), self.clock.clone(), LaneLimits::default()).await
+    }
+
+    /// Stopped well, and started again on the same store.
+    pub(crate) async fn restarted(self) -> Self {
+        self.engine.stop(Duration::from_secs(1)).await;
+        self.engine.store().close().await;
+        Self::open_in(self.folder, self.clock, LaneLimits::default()).await
     }
 
     /// The same, and meanwhile somebody changed the file by hand.
@@ -285,6 +292,27 @@ fn egress() -> Egress {
         extra_roots_pem: Vec::new(),
     })
     .expect("an egress")
+}
+
+/// All of them at once.
+pub(crate) async fn all_of<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut waiting: Vec<_> =
+        futures.into_iter().map(|future| Box::pin(tokio::task::unconstrained(future))).collect();
+    let mut ended: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
+    std::future::poll_fn(|context| {
+        let mut open = false;
+        for (future, ended) in waiting.iter_mut().zip(&mut ended) {
+            if ended.is_none() {
+                match future.as_mut().poll(context) {
+                    std::task::Poll::Ready(output) => *ended = Some(output),
+                    std::task::Poll::Pending => open = true,
+                }
+            }
+        }
+        if open { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+    })
+    .await;
+    ended.into_iter().flatten().collect()
 }
 
 /// Whether a publication made a new event.

@@ -1,5 +1,7 @@
-//! The way of an event, from publish to the ledger, over a real store, a real socket and a clock that tests move.
+//! The way of an event, from publish to the ledger, and of a run, from what starts it to its end: over a real store, a real
+//! socket and a clock that tests move.
 
+mod connections;
 mod crash;
 mod delivery;
 mod house;
@@ -7,3 +9,4 @@ mod nodes;
 mod records;
 mod scan;
 mod switch;
+mod workflow;

@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use postrider_domain::rules::Content;
 use postrider_engine::EngineError;
+use postrider_engine::catalogue::Tenant;
 use postrider_engine::derive::place::Place;
 use postrider_engine::derive::records::{Change, Condition, Edit, Written};
-use postrider_engine::outbound::catalogue::Tenant;
 use postrider_store::{EventFilter, Order};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::house::{House, all_of};
 
 const ORDERS: usize = 3;
 
@@ -191,7 +191,7 @@ async fn many_writers_of_one_record_lose_nothing_and_fire_once() {
         let patch = json!({format!("n{n}"): n, "quantity": 3}).to_string();
         change(&house, &tenant, "part", "p-1", Edit::Patch(patch.into_bytes().into()))
     };
-    let all = futures_of((0..20).map(patch)).await;
+    let all = all_of((0..20).map(patch)).await;
     let fired: usize = all.into_iter().map(|written| written.expect("each is written").events.len()).sum();
     assert_eq!(fired, 1, "it became low once");
     let place = Place::find(house.engine.catalogue(), "part", Some(&tenant), false, None).expect("a kind");
@@ -212,7 +212,7 @@ async fn two_nodes_write_and_scan_the_same_records_and_each_rule_fires_once() {
         async move { change(node, &tenant, "work_order", &format!("wo-{n}"), Edit::Put(order)).await }
     };
     let writes = (0..30).flat_map(|n| [put("one", n), put("other", n)]);
-    for written in futures_of(writes).await {
+    for written in all_of(writes).await {
         written.expect("each is written");
     }
     one.clock.advance(Duration::from_secs(1));
@@ -228,24 +228,4 @@ async fn two_nodes_write_and_scan_the_same_records_and_each_rule_fires_once() {
     let count = told.len();
     told.dedup();
     assert_eq!((told.len(), count), (60, 60), "wo.created and wo.overdue of each");
-}
-
-/// All of them at once.
-async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut waiting: Vec<_> = futures.map(|future| Box::pin(tokio::task::unconstrained(future))).collect();
-    let mut ended: Vec<Option<F::Output>> = waiting.iter().map(|_| None).collect();
-    std::future::poll_fn(|context| {
-        let mut open = false;
-        for (future, ended) in waiting.iter_mut().zip(&mut ended) {
-            if ended.is_none() {
-                match future.as_mut().poll(context) {
-                    std::task::Poll::Ready(output) => *ended = Some(output),
-                    std::task::Poll::Pending => open = true,
-                }
-            }
-        }
-        if open { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
-    })
-    .await;
-    ended.into_iter().flatten().collect()
 }

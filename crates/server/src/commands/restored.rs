@@ -29,6 +29,10 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Complaint> {
         restored.sending
     );
     println!("{:>12}  recoveries were under way and have ended", restored.jobs);
+    println!(
+        "{:>12}  runs of workflows had not ended and have failed; replay those that are still wanted",
+        restored.runs
+    );
     if restored.renumbered > 0 {
         println!(
             "{:>12}  events have new numbers in the order of acceptance, that of their ids",

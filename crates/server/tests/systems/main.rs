@@ -7,6 +7,7 @@ mod stage;
 mod system_a;
 mod system_a_records;
 mod system_b;
+mod system_c;
 mod system_d;
 mod system_d_records;
 mod system_e;

@@ -221,6 +221,10 @@ impl Stage {
         &self.engine
     }
 
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// All deliveries, oldest first.
     pub(crate) async fn deliveries(&self) -> Vec<Value> {
         let page = self.get("/v1/deliveries?limit=100").await;
@@ -333,7 +337,10 @@ pub(crate) fn names(object: &Value) -> Vec<&str> {
 }
 
 fn router_of(engine: &Engine) -> Router {
-    let options = postrider_api::Options { public_url: "http://postrider.test".to_owned() };
+    let options = postrider_api::Options {
+        public_url: "http://postrider.test".to_owned(),
+        trusted_proxies: postrider_api::TrustedProxies::default(),
+    };
     postrider_api::router(engine.clone(), options)
 }
 

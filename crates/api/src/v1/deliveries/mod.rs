@@ -8,7 +8,7 @@ use postrider_domain::delivery::{DeliveryState, Reason};
 use postrider_domain::id::{DeliveryId, WebhookId};
 use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::time::Timestamp;
-use postrider_engine::outbound::catalogue::Tenant;
+use postrider_engine::catalogue::Tenant;
 use postrider_store::StoredDelivery;
 use serde::Serialize;
 

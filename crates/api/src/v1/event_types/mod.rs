@@ -6,7 +6,7 @@ pub(crate) mod list;
 pub(crate) mod put;
 
 use postrider_domain::profile::EventType;
-use postrider_engine::outbound::catalogue::Tenant;
+use postrider_engine::catalogue::Tenant;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

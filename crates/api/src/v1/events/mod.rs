@@ -13,7 +13,7 @@ use postrider_domain::event::EventKind;
 use postrider_domain::id::EventId;
 use postrider_domain::problem::{Code, Problem, Warning};
 use postrider_domain::time::Timestamp;
-use postrider_engine::outbound::catalogue::Tenant;
+use postrider_engine::catalogue::Tenant;
 use postrider_engine::outbound::ingest::{self, Draft, Publication};
 use postrider_engine::outbound::matcher::{self, Candidate, Question};
 use postrider_store::{EventOutcome, StoreError, StoredEvent};

@@ -3,8 +3,8 @@
 use http::{Method, StatusCode};
 use postrider_domain::limits::PUBLISH_BODY_BYTES_MAX;
 use postrider_engine::Answered;
+use postrider_engine::catalogue::Tenant;
 use postrider_engine::control::{Idem, Role};
-use postrider_engine::outbound::catalogue::Tenant;
 use postrider_engine::outbound::ingest::Draft;
 use postrider_store::NewIdempotency;
 

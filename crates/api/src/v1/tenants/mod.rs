@@ -8,8 +8,8 @@ pub(crate) mod update;
 
 use postrider_domain::problem::Warning;
 use postrider_domain::time::Timestamp;
+use postrider_engine::catalogue::Tenant;
 use postrider_engine::control::{TenantChanged, webhook_settings};
-use postrider_engine::outbound::catalogue::Tenant;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::{Map, Value, json};

@@ -2,6 +2,8 @@
 //! profile; every step goes through the HTTP API, and what arrives is checked the way each system's documentation tells
 //! receivers to check it, by code that shares nothing with the signer.
 
+mod inbound;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -205,6 +207,7 @@ pub(crate) async fn run(after: AfterDemo) -> Result<ExitCode, Complaint> {
         held &= told(show(&client, &mut receiver, system, &clock).await);
     }
     held &= told(show_retry(&client, &mut receiver).await);
+    held &= told(inbound::show(&client, &mut receiver).await);
     // The clock goes ahead: nothing that is measured comes after it.
     println!();
     held &= told(show(&client, &mut receiver, last, &clock).await);
@@ -451,7 +454,7 @@ async fn until_delivered(client: &Client, tenant: &str, count: usize) -> Result<
 
 async fn show_ledgers(client: &Client) -> Result<(), Complaint> {
     let (mut accepted, mut delivered) = (0, 0);
-    for name in SYSTEMS.iter().map(|system| system.profile).chain([FAILING]) {
+    for name in SYSTEMS.iter().map(|system| system.profile).chain([FAILING, inbound::NAME]) {
         let ledger = client.expect(Method::GET, "/v1/ledger", Some(&tenant_of(name)), None).await?;
         if ledger["balanced"] != true {
             return Err(did_not_hold(format!("the ledger of {name} does not balance: {ledger}")));

@@ -1,4 +1,4 @@
-//! Who is interested in an event: tenants, their webhooks, profiles and keys, in memory.
+//! Who is interested in an event: tenants, their webhooks, workflows, profiles and keys, in memory.
 //!
 //! A snapshot of the configuration in the store. Only `control` changes the configuration, and it puts what changed
 //! here after its transaction committed. Readers take an `Arc` and keep it for as long as one piece of work lasts.
@@ -8,7 +8,7 @@ use std::sync::{Arc, RwLock};
 
 use http::{HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
-use postrider_domain::id::{KeyId, TenantId, WebhookId};
+use postrider_domain::id::{KeyId, TenantId, TriggerId, WebhookId};
 use postrider_domain::pattern::Patterns;
 use postrider_domain::profile::{DeliveryMode, Profile, SchemaMode, TenantValues};
 use postrider_domain::signature::SigningKey;
@@ -17,7 +17,9 @@ use postrider_egress::{Target, UrlRefusal};
 use postrider_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::ingest::RegisteredType;
+use crate::inbound::registered::Registered;
+use crate::inbound::trigger::Trigger;
+use crate::outbound::ingest::RegisteredType;
 
 /// What an event pins at its acceptance, so that a retry renders the same bytes.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub struct Tenant {
     pub settings: Settings,
     /// Oldest first; deleted ones are not here.
     pub webhooks: Vec<Arc<Webhook>>,
+    /// Workflows and triggers.
+    pub inbound: Arc<Registered>,
     /// Types that were registered by API, for profiles with an open catalogue.
     pub types: HashMap<String, Arc<RegisteredType>>,
     pub created: Timestamp,
@@ -320,6 +324,17 @@ pub struct Catalogue {
 struct Tenants {
     by_id: HashMap<TenantId, Arc<Tenant>>,
     by_public_id: HashMap<Arc<str>, TenantId>,
+    by_slug: HashMap<String, (TenantId, TriggerId)>,
+}
+
+impl Tenants {
+    /// Of what was here of a tenant, the public URLs go.
+    fn forget_slugs(&mut self, tenant: TenantId) {
+        let Some(known) = self.by_id.get(&tenant) else { return };
+        for slug in known.inbound.triggers.iter().filter_map(|trigger| trigger.slug.as_ref()) {
+            self.by_slug.remove(slug);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -343,6 +358,14 @@ impl Catalogue {
         tenants.by_public_id.get(public_id).and_then(|id| tenants.by_id.get(id)).cloned()
     }
 
+    /// The trigger behind a public URL, and whose it is.
+    pub fn trigger_by_slug(&self, slug: &str) -> Option<(Arc<Tenant>, Arc<Trigger>)> {
+        let tenants = self.tenants.read().expect(POISON);
+        let (tenant, trigger) = tenants.by_slug.get(slug)?;
+        let tenant = tenants.by_id.get(tenant)?;
+        Some((tenant.clone(), tenant.inbound.trigger(*trigger)?.clone()))
+    }
+
     /// All tenants, in no order. For the clock's work, not for the way of an event.
     pub fn tenants(&self) -> Vec<Arc<Tenant>> {
         self.tenants.read().expect(POISON).by_id.values().cloned().collect()
@@ -355,12 +378,19 @@ impl Catalogue {
         if tenants.by_id.get(&tenant.id).is_some_and(|here| here.version > tenant.version) {
             return;
         }
+        tenants.forget_slugs(tenant.id);
+        for trigger in &tenant.inbound.triggers {
+            if let Some(slug) = &trigger.slug {
+                tenants.by_slug.insert(slug.clone(), (tenant.id, trigger.id));
+            }
+        }
         tenants.by_public_id.insert(tenant.public_id.clone(), tenant.id);
         tenants.by_id.insert(tenant.id, tenant);
     }
 
     pub fn remove(&self, id: TenantId) {
         let mut tenants = self.tenants.write().expect(POISON);
+        tenants.forget_slugs(id);
         if let Some(tenant) = tenants.by_id.remove(&id) {
             tenants.by_public_id.remove(&tenant.public_id);
         }
