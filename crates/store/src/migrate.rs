@@ -54,6 +54,12 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../../migrations/sqlite/0005_inbound.sql"),
         works_with: 2,
     },
+    Migration {
+        number: 6,
+        name: "dashboard",
+        sql: include_str!("../../../migrations/sqlite/0006_dashboard.sql"),
+        works_with: 2,
+    },
 ];
 
 pub(crate) const POSTGRES: &[Migration] = &[
@@ -85,6 +91,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         number: 5,
         name: "inbound",
         sql: include_str!("../../../migrations/postgres/0005_inbound.sql"),
+        works_with: 2,
+    },
+    Migration {
+        number: 6,
+        name: "dashboard",
+        sql: include_str!("../../../migrations/postgres/0006_dashboard.sql"),
         works_with: 2,
     },
 ];

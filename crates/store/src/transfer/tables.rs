@@ -86,7 +86,7 @@ const PLAIN: Table =
 /// Counters that no node adds to: nodes count from zero.
 pub(crate) const NO_NODES_WRITER: i32 = -1;
 
-pub(crate) static TABLES: [Table; 38] = [
+pub(crate) static TABLES: [Table; 41] = [
     Table {
         name: "tenant",
         source: "tenant",
@@ -692,6 +692,51 @@ pub(crate) static TABLES: [Table; 38] = [
         columns: &[id("tenant_id"), id("run_id"), text("path"), id("after_id")],
         order: &[id("tenant_id"), id("run_id")],
         key: &["tenant_id", "run_id"],
+        ..PLAIN
+    },
+    Table {
+        name: "dashboard_session",
+        source: "dashboard_session",
+        columns: &[
+            id("id"),
+            bytes("token_hash"),
+            big("kind"),
+            big("role"),
+            id("tenant_id"),
+            id("key_id"),
+            text("portal"),
+            big("created_ms"),
+            big("expires_ms"),
+            big("ended_ms"),
+        ],
+        order: &[id("id")],
+        key: &["id"],
+        ..PLAIN
+    },
+    Table {
+        name: "inbox",
+        source: "inbox",
+        columns: &[id("tenant_id"), id("id"), text("slug"), big("status"), big("created_ms")],
+        order: &[id("tenant_id"), id("id")],
+        key: &["tenant_id", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "inbox_request",
+        source: "inbox_request",
+        columns: &[
+            id("tenant_id"),
+            id("inbox_id"),
+            id("id"),
+            big("received_ms"),
+            text("method"),
+            text("headers"),
+            bytes("body"),
+            big("body_bytes"),
+            big("status"),
+        ],
+        order: &[id("tenant_id"), id("inbox_id"), id("id")],
+        key: &["tenant_id", "inbox_id", "id"],
         ..PLAIN
     },
     Table {

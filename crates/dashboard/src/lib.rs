@@ -1,0 +1,1 @@
+//! The dashboard and the tenant portal: pages, rendered here and sent whole.
