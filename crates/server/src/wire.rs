@@ -98,6 +98,8 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
             trusted_proxies: config.trusted_proxies.clone(),
         },
     );
+    let pages = postrider_dashboard::Options { public_url: public_url.clone() };
+    let router = router.merge(postrider_dashboard::router(engine.clone(), pages));
     let (stop_listening, told_to_stop) = oneshot::channel();
     let listening = tokio::spawn(postrider_api::serve(listener, router, async {
         // A dropped sender means the same as a message: nobody is left who wants it to run.

@@ -1,0 +1,174 @@
+//! What a page is, and the one way a request goes through any of them: who asks, may they, is the form ours, then the page.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::RawPathParams;
+use axum::response::{IntoResponse, Response};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use postrider_domain::problem::{Code, Problem};
+use postrider_engine::catalogue::Tenant;
+use postrider_engine::control::Role;
+use crate::shim::{WebhookAccess, check_webhooks};
+
+use crate::fault::Fault;
+use crate::form::Form;
+use crate::session::{self, Bearer};
+use crate::visit::Visit;
+use crate::{App, fault, guard};
+
+pub(crate) type Answer = Result<Response, Fault>;
+pub(crate) type Handler = fn(Visit) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+pub(crate) struct Page {
+    pub(crate) method: Method,
+    /// Below `/dashboard` for a page of the installation; below the tenant's own base for a page of a tenant.
+    pub(crate) path: &'static str,
+    pub(crate) who: Who,
+    pub(crate) handle: Handler,
+}
+
+/// Who may see a page, or send its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    Everybody,
+    Operator,
+    /// Everybody who is signed in to this tenant.
+    Reader,
+    /// Of those, who may see webhooks and what was sent to them: a profile may keep them to admins.
+    WebhookReader,
+    /// Operators, and admins of the tenant.
+    Admin,
+    /// Of those, where the tenant's plan has webhooks.
+    WebhookAdmin,
+}
+
+/// Which of the two faces shows a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// The whole installation.
+    Dashboard,
+    /// One tenant, in its product team's colours.
+    Portal,
+}
+
+/// A form: the largest field is an event's data.
+const FORM_BYTES_MAX: usize = 1024 * 1024;
+
+impl Page {
+    pub(crate) async fn serve(&'static self, app: Arc<App>, face: Face, request: Request<Body>) -> Response {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let bearer = match session::of_request(&app, face, request.headers()).await {
+            Ok(bearer) => bearer,
+            Err(fault) => return guard::protect(fault.page(None), face, None),
+        };
+        let origins = bearer.as_ref().map(|bearer| bearer.session.look.origins.clone());
+        let frame = origins.as_deref();
+        let answer = match self.admit(app, face, bearer, request).await {
+            Ok(visit) => {
+                let shell = visit.shell();
+                (self.handle)(visit).await.unwrap_or_else(|fault| fault.page(Some(&shell)))
+            }
+            Err(Stop::SignIn) if face == Face::Dashboard && self.method == Method::GET => {
+                session::to_sign_in(&target)
+            }
+            Err(Stop::SignIn) => fault::signed_out(face),
+            Err(Stop::Fault(fault)) => fault.page(None),
+        };
+        guard::protect(answer, face, frame)
+    }
+
+    async fn admit(
+        &'static self,
+        app: Arc<App>,
+        face: Face,
+        bearer: Option<Bearer>,
+        mut request: Request<Body>,
+    ) -> Result<Visit, Stop> {
+        let path: Vec<(String, String)> = match request.extract_parts::<RawPathParams>().await {
+            Ok(path) => path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            Err(_) => return Err(Problem::not_found("page").into()),
+        };
+        if self.who != Who::Everybody && bearer.is_none() {
+            return Err(Stop::SignIn);
+        }
+        let tenant = match (&bearer, self.who) {
+            (_, Who::Everybody | Who::Operator) => None,
+            (None, _) => None,
+            (Some(bearer), _) => Some(find_tenant(&app, face, bearer, &path)?),
+        };
+        if let Some(bearer) = &bearer {
+            self.check_role(bearer, tenant.as_deref())?;
+        }
+        let (parts, body) = request.into_parts();
+        let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let form = if self.method == Method::GET {
+            Form::default()
+        } else {
+            let body = Limited::new(body, FORM_BYTES_MAX).collect().await.map_err(|_| {
+                Problem::new(Code::BodyTooLarge, "The form is too large. Send less, at most 1 MiB in all.")
+            })?;
+            let form = Form::parse(&body.to_bytes());
+            guard::check_origin(&parts.headers, bearer.as_ref(), &form)?;
+            form
+        };
+        Ok(Visit::new(app, face, bearer, tenant, path, query, form, parts))
+    }
+
+    fn check_role(&self, bearer: &Bearer, tenant: Option<&Tenant>) -> Result<(), Problem> {
+        let role = bearer.session.role;
+        let forbidden = |detail: &str| Err(Problem::new(Code::Forbidden, detail));
+        match self.who {
+            Who::Operator if role != Role::Operator => forbidden("This page is for operators of the installation."),
+            Who::Admin | Who::WebhookAdmin if !matches!(role, Role::Operator | Role::Admin) => {
+                forbidden("You may look, and change nothing. Ask an admin to do this.")
+            }
+            Who::WebhookReader | Who::WebhookAdmin => {
+                let access =
+                    if self.who == Who::WebhookAdmin { WebhookAccess::Write } else { WebhookAccess::Read };
+                let tenant = tenant.expect("because these pages are of a tenant");
+                check_webhooks(role, bearer.session.tenant.is_some(), access, tenant)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The tenant that a page is about: the portal's own, or the one in the path.
+fn find_tenant(
+    app: &App,
+    face: Face,
+    bearer: &Bearer,
+    path: &[(String, String)],
+) -> Result<Arc<Tenant>, Problem> {
+    let catalogue = app.engine.catalogue();
+    let tenant = match face {
+        Face::Portal => bearer.session.tenant.and_then(|own| catalogue.tenant(own)),
+        Face::Dashboard => {
+            let named = path.iter().find(|(name, _)| name == "tenant").map(|(_, value)| value.as_str());
+            let tenant = named.and_then(|named| catalogue.tenant_by_public_id(named));
+            tenant.filter(|tenant| bearer.session.tenant.is_none_or(|own| own == tenant.id))
+        }
+    };
+    tenant.ok_or_else(|| Problem::not_found("tenant"))
+}
+
+/// Why a request does not come to its page.
+enum Stop {
+    SignIn,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// A page that was moved: the browser asks for it with GET.
+pub(crate) fn see_other(to: &str) -> Response {
+    (StatusCode::SEE_OTHER, [(http::header::LOCATION, to.to_owned())]).into_response()
+}

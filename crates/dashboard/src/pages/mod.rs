@@ -1,0 +1,28 @@
+//! The pages: one file for each, one folder for each noun.
+
+mod entry;
+mod home;
+mod tenants;
+
+use crate::page::Page;
+
+/// Before anybody is signed in, and what every session has.
+pub(crate) static PUBLIC: &[&Page] = &[
+    &entry::START,
+    &entry::SIGN_IN,
+    &entry::SIGNED_IN,
+    &entry::LINK,
+    &entry::LINK_USED,
+    &entry::SIGN_OUT,
+    &entry::PORTAL_SIGN_OUT,
+    &entry::THEME,
+    &entry::PORTAL_THEME,
+    &entry::PORTAL_OPEN,
+    &entry::PORTAL_LOOK,
+];
+
+/// Below `/dashboard`.
+pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
+
+/// Below `/dashboard/t/{tenant}`, and below `/portal`.
+pub(crate) static TENANT: &[&Page] = &[&home::HEALTH];

@@ -1,0 +1,108 @@
+//! Text that came from elsewhere: bodies, headers, JSON. Always escaped, always bounded.
+
+use maud::{Markup, html};
+
+/// Of one block on a page; the rest is said to be there.
+const SHOWN_BYTES_MAX: usize = 32 * 1024;
+
+/// A block of text as it is, with a button that copies it.
+pub(crate) fn block(label: &str, text: &str) -> Markup {
+    let mut end = text.len().min(SHOWN_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let rest = text.len() - end;
+    html! {
+        figure .block {
+            figcaption {
+                span { (label) }
+                button type="button" .ghost data-copy hidden { "Copy" }
+            }
+            // It scrolls by itself, so the keyboard has to reach it.
+            pre tabindex="0" role="region" aria-label=(label) { code { (text[..end]) } }
+            @if rest > 0 { p .hint { "… " (rest) " more bytes" } }
+        }
+    }
+}
+
+/// Bytes that may be text.
+pub(crate) fn bytes(label: &str, bytes: &[u8]) -> Markup {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => block(label, text),
+        Err(_) => html! {
+            (block(label, &hex_dump(bytes)))
+            p .hint { "This is not text; its bytes are shown in hexadecimal." }
+        },
+    }
+}
+
+/// JSON with line breaks, or the bytes as they are where they are no JSON.
+pub(crate) fn json(label: &str, bytes_given: &[u8]) -> Markup {
+    let small = bytes_given.len() <= SHOWN_BYTES_MAX;
+    match small.then(|| serde_json::from_slice::<&serde_json::value::RawValue>(bytes_given)) {
+        Some(Ok(raw)) => match serde_json::from_str::<serde_json::Value>(raw.get()) {
+            Ok(value) => block(label, &serde_json::to_string_pretty(&value).unwrap_or_default()),
+            Err(_) => bytes(label, bytes_given),
+        },
+        _ => bytes(label, bytes_given),
+    }
+}
+
+/// At most the first 2 KiB, 16 bytes to a line.
+fn hex_dump(bytes: &[u8]) -> String {
+    const DUMPED_BYTES_MAX: usize = 2048;
+    let lines = bytes[..bytes.len().min(DUMPED_BYTES_MAX)].chunks(16);
+    lines.map(hex::encode).collect::<Vec<_>>().join("\n")
+}
+
+/// How much something is, for people.
+pub(crate) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// A count with its thousands apart.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push('\u{2009}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `None`: nothing was tried.
+pub(crate) fn percent(part: u64, whole: u64) -> Option<String> {
+    // 99.96 % is not all of it, and is not shown as if it were.
+    let tenths = (part * 1000).checked_div(whole)?;
+    Some(if tenths % 10 == 0 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1\u{2009}234\u{2009}567");
+        assert_eq!(percent(0, 0), None);
+        assert_eq!(percent(9996, 10000).as_deref(), Some("99.9 %"));
+        assert_eq!(percent(5, 5).as_deref(), Some("100 %"));
+        assert_eq!(size(1536), "1.5 KiB");
+    }
+
+    #[test]
+    fn foreign_text_stays_text() {
+        let shown = block("Body", "</pre><script>alert(1)</script>").into_string();
+        assert!(!shown.contains("<script>"), "{shown}");
+        assert!(bytes("Body", &[0, 159, 255]).into_string().contains("009fff"));
+        assert!(json("Body", b"{\"a\":1}").into_string().contains("&quot;a&quot;: 1"));
+    }
+}

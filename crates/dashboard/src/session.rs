@@ -1,0 +1,165 @@
+//! Who is signed in: the session's cookie, and the ways to get one.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use postrider_domain::problem::{Code, Problem};
+use crate::shim::{Session, Shim as _};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use crate::App;
+use crate::fault::Fault;
+use crate::form::escaped;
+use crate::page::Face;
+
+/// A session, and what its forms must carry.
+#[derive(Debug, Clone)]
+pub(crate) struct Bearer {
+    pub(crate) session: Session,
+    /// Follows from the session's token, so that it is the same in every tab and after a restart.
+    pub(crate) csrf: String,
+}
+
+/// The session of a request, if its cookie names one that holds.
+pub(crate) async fn of_request(app: &App, face: Face, headers: &HeaderMap) -> Result<Option<Bearer>, Fault> {
+    let Some(token) = cookie(headers, cookie_name(app, face)) else { return Ok(None) };
+    let Some(session) = app.engine.control().session_find(token).await? else { return Ok(None) };
+    let mut hash = Sha256::new();
+    hash.update(b"postrider csrf:");
+    hash.update(token);
+    Ok(Some(Bearer { session, csrf: hex::encode(hash.finalize()) }))
+}
+
+/// The address to sign in at, with the way back.
+pub(crate) fn to_sign_in(target: &str) -> Response {
+    let to = if target == "/dashboard/" {
+        "/dashboard/login".to_owned()
+    } else {
+        format!("/dashboard/login?to={}", escaped(target))
+    };
+    (StatusCode::SEE_OTHER, [(LOCATION, to)]).into_response()
+}
+
+/// Where a page of ours is meant, and nothing else: for the way back after signing in.
+pub(crate) fn own_path(target: &str) -> Option<&str> {
+    let own = target.starts_with("/dashboard/") || target.starts_with("/portal/");
+    (own && !target.contains(['\\', '\r', '\n']) && !target.contains("//")).then_some(target)
+}
+
+/// Hands a session to the browser and sends it on.
+///
+/// # Errors
+/// Where the cookie would travel in the open: only https, or a page on this same machine, may have one.
+pub(crate) fn begin(
+    app: &App,
+    face: Face,
+    headers: &HeaderMap,
+    token: &SecretString,
+    session: &Session,
+    to: &str,
+) -> Result<Response, Problem> {
+    let secure = is_secure(app);
+    if !secure && !asks_loopback(headers) {
+        return Err(Problem::new(
+            Code::HttpsRequired,
+            "Signing in over plain http works only on this machine itself (localhost). Put Postrider behind https and \
+             set POSTRIDER_PUBLIC_URL to its https:// address.",
+        ));
+    }
+    let framed = face == Face::Portal && secure && !session.look.origins.is_empty();
+    let site = match (face, framed) {
+        (Face::Portal, true) => "SameSite=None; Partitioned",
+        (Face::Portal, false) | (Face::Dashboard, _) => "SameSite=Lax",
+    };
+    let seconds = session.expires.since(session.created).as_secs();
+    let cookie = format!(
+        "{}={}; Path=/; HttpOnly; Max-Age={seconds}; {site}{}",
+        cookie_name(app, face),
+        token.expose_secret(),
+        if secure { "; Secure" } else { "" },
+    );
+    Ok(with_cookie(&cookie, to))
+}
+
+/// Takes the cookie away again.
+pub(crate) fn end(app: &App, face: Face, to: &str) -> Response {
+    let secure = if is_secure(app) { "; Secure" } else { "" };
+    with_cookie(&format!("{}=; Path=/; HttpOnly; Max-Age=0; SameSite=Lax{secure}", cookie_name(app, face)), to)
+}
+
+fn with_cookie(cookie: &str, to: &str) -> Response {
+    let mut response = (StatusCode::SEE_OTHER, [(LOCATION, to.to_owned())]).into_response();
+    let cookie = HeaderValue::from_str(cookie).expect("because tokens and names are plain ASCII");
+    response.headers_mut().insert(SET_COOKIE, cookie);
+    response
+}
+
+fn is_secure(app: &App) -> bool {
+    app.public_url.starts_with("https://")
+}
+
+/// `__Host-` makes browsers insist on https, this host and no other path.
+fn cookie_name(app: &App, face: Face) -> &'static str {
+    match (face, is_secure(app)) {
+        (Face::Dashboard, true) => "__Host-postrider",
+        (Face::Dashboard, false) => "postrider",
+        (Face::Portal, true) => "__Host-postrider-portal",
+        (Face::Portal, false) => "postrider-portal",
+    }
+}
+
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
+}
+
+fn asks_loopback(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let ip = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || ip.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_back_leads_only_to_our_own_pages() {
+        for (target, own) in [
+            ("/dashboard/t/acme/webhooks?state=on", true),
+            ("/portal/", true),
+            ("https://evil.example/", false),
+            ("//evil.example/dashboard/", false),
+            ("/dashboard//evil.example", false),
+            ("/dashboard/\\evil.example", false),
+            ("/v1/events", false),
+        ] {
+            assert_eq!(own_path(target).is_some(), own, "{target}");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_counts_as_loopback() {
+        for (host, loopback) in [
+            ("localhost:8080", true),
+            ("127.0.0.1:9", true),
+            ("[::1]:80", true),
+            ("::1", true),
+            ("localhost.evil.example", false),
+            ("10.0.0.1:80", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static(host));
+            assert_eq!(asks_loopback(&headers), loopback, "{host}");
+        }
+    }
+}
