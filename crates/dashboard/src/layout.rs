@@ -209,8 +209,11 @@ fn top(shell: &Shell) -> Markup {
             form method="post" action=(if shell.face == Face::Portal { "/portal/theme" } else { "/dashboard/theme" }) {
                 input type="hidden" name=(CSRF_FIELD) value=(shell.csrf);
                 input type="hidden" name="to" value=(shell.path);
-                button .ghost type="submit" name="theme" value=(if shell.theme == Some("dark") { "light" } else { "dark" }) {
-                    (if shell.theme == Some("dark") { shell.t("Light") } else { shell.t("Dark") })
+                @if shell.theme != Some("dark") {
+                    button .ghost .to-dark type="submit" name="theme" value="dark" { (shell.t("Dark")) }
+                }
+                @if shell.theme != Some("light") {
+                    button .ghost .to-light type="submit" name="theme" value="light" { (shell.t("Light")) }
                 }
             }
             form method="post" action=(if shell.face == Face::Portal { "/portal/sign-out" } else { "/dashboard/sign-out" }) {
