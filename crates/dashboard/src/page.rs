@@ -36,6 +36,8 @@ pub(crate) struct Page {
 pub(crate) enum Who {
     Everybody,
     Operator,
+    /// Operators, on a page of a tenant.
+    TenantOperator,
     /// Everybody who is signed in to this tenant.
     Reader,
     /// Of those, who may see webhooks and what was sent to them: a profile may keep them to admins.
@@ -122,7 +124,7 @@ impl Page {
         let role = bearer.session.role;
         let forbidden = |detail: &str| Err(Problem::new(Code::Forbidden, detail));
         match self.who {
-            Who::Operator if role != Role::Operator => forbidden("This page is for operators of the installation."),
+            Who::Operator | Who::TenantOperator if role != Role::Operator => forbidden("This page is for operators of the installation."),
             Who::Admin | Who::WebhookAdmin if !matches!(role, Role::Operator | Role::Admin) => {
                 forbidden("You may look, and change nothing. Ask an admin to do this.")
             }
