@@ -311,8 +311,7 @@ impl Call {
     }
 
     pub(crate) fn actor(&self) -> Actor {
-        let key = self.key();
-        Actor { role: key.role, key: Some(key.id), tenant: key.tenant }
+        auth::actor(self.key())
     }
 
     /// A value of the path.

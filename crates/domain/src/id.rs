@@ -153,6 +153,11 @@ id!(
     ConnectionId,
     "con_"
 );
+id!(
+    /// A session of the dashboard or the portal, or a link that becomes one.
+    SessionId,
+    "ses_"
+);
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     let mut bytes = [0u8; 10];

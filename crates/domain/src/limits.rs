@@ -240,3 +240,24 @@ pub const PROVIDER_RETRY_MAX: Duration = Duration::from_secs(300);
 pub const REFRESH_TENANTS_AT_ONCE: usize = 64;
 /// Calls of providers at one time, in all: each holds a socket.
 pub const PROVIDER_CALLS_MAX: usize = 1024;
+
+/// A working day, so that nobody signs in twice on one.
+pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+/// The link for an operator that a start prints: somebody reads it in a terminal and opens it.
+pub const OPERATOR_LINK_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// A session of the portal: as long as somebody looks at a page of the product that it stands in; a day at most, since what is
+/// in a link may be passed on.
+pub const PORTAL_SESSION_LIFETIME: Duration = Duration::from_secs(3600);
+pub const PORTAL_SESSION_LIFETIME_MIN: Duration = Duration::from_secs(60);
+pub const PORTAL_SESSION_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Open sessions of the portal of one tenant: one for each of its people, and those of a product that makes one for every page
+/// view, of which an hour holds this many at one in four seconds.
+pub const PORTAL_SESSIONS_PER_TENANT_MAX: usize = 1000;
+/// Open sessions that were signed in with one key: a team that shares it, not a program that signs in again and again. With the
+/// bound above, what all of them take is bounded by the number of tenants and keys, which operators make; no tenant can use
+/// up what another one needs.
+pub const SESSIONS_PER_KEY_MAX: usize = 1000;
+/// An ended session is shown in the list for so long after it would have expired.
+pub const SESSIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Sites that may show the portal inside their pages; all of them stand in one header.
+pub const PORTAL_ORIGINS_MAX: usize = 10;

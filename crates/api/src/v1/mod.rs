@@ -8,6 +8,7 @@ pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod ledger;
+pub(crate) mod portal_sessions;
 pub(crate) mod profiles;
 pub(crate) mod records;
 pub(crate) mod requests;
@@ -53,6 +54,9 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &keys::create::ENDPOINT,
     &keys::list::ENDPOINT,
     &keys::revoke::ENDPOINT,
+    &portal_sessions::create::ENDPOINT,
+    &portal_sessions::list::ENDPOINT,
+    &portal_sessions::revoke::ENDPOINT,
     &profiles::create::ENDPOINT,
     &profiles::list::ENDPOINT,
     &profiles::get::ENDPOINT,

@@ -13,6 +13,7 @@ mod idempotency;
 mod inbound;
 mod keys;
 mod lists;
+mod portal_sessions;
 mod presets;
 mod records;
 mod requests;

@@ -36,6 +36,9 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/v1/keys", "o---"),
     ("GET", "/v1/keys", "o---"),
     ("DELETE", "/v1/keys/{key}", "o---"),
+    ("POST", "/v1/portal-sessions", "o-a-"),
+    ("GET", "/v1/portal-sessions", "o-a-"),
+    ("DELETE", "/v1/portal-sessions/{session}", "o-a-"),
     ("POST", "/v1/profiles", "o---"),
     ("GET", "/v1/profiles", "o---"),
     ("GET", "/v1/profiles/{profile}", "o---"),
@@ -233,6 +236,7 @@ async fn call(world: &World, method: &str, path: &str, key: &str, tenant: &str) 
         .replace("{event}", "evt_01h455vb4pex5vsknk084sn02q")
         .replace("{delivery}", "dlv_01h455vb4pex5vsknk084sn02q")
         .replace("{key}", "key_01h455vb4pex5vsknk084sn02q")
+        .replace("{session}", "ses_01h455vb4pex5vsknk084sn02q")
         .replace("{workflow}", "no-such-workflow")
         .replace("{trigger}", "trg_01h455vb4pex5vsknk084sn02q")
         .replace("{run}", "run_01h455vb4pex5vsknk084sn02q")

@@ -12,7 +12,7 @@ use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemR
 use postrider_engine::EngineError;
 use postrider_engine::catalogue::{Catalogue, Tenant};
 use postrider_engine::control::{
-    Actor, AuditEntry, Control, Created, Idem, Installation, NewTenant, NewWebhook, Role, WebhookChanged,
+    Actor, AuditEntry, Control, Created, Idem, Installation, NewTenant, NewWebhook, Role, WebhookChanged, Who,
 };
 use postrider_engine::metrics::Metrics;
 use postrider_engine::outbound::dispatch::Outbound;
@@ -174,11 +174,11 @@ async fn open(
     (store, outbound, control)
 }
 
-pub(crate) const OPERATOR: Actor = Actor { role: Role::Operator, key: None, tenant: None };
+pub(crate) const OPERATOR: Actor = Actor::postrider();
 
 /// The key of somebody at a tenant.
 pub(crate) fn of(tenant: TenantId, role: Role) -> Actor {
-    Actor { role, key: Some(KeyId::from_bytes([7; 16])), tenant: Some(tenant) }
+    Actor { role, who: Who::Key(KeyId::from_bytes([7; 16])), tenant: Some(tenant) }
 }
 
 pub(crate) fn tenant(id: &str, profile: &str) -> NewTenant {

@@ -11,6 +11,7 @@ mod jobs;
 mod keys;
 mod profiles;
 mod removal;
+mod sessions;
 mod step_secrets;
 mod tenants;
 mod webhooks;
@@ -30,6 +31,7 @@ pub use jobs::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow, RecoverRange};
 pub use keys::KeyRow;
 pub use profiles::ProfileRow;
 pub use removal::Removed;
+pub use sessions::{SESSION_LINK, SESSION_PORTAL, SESSION_SIGNED_IN, SessionRow, SessionWrite};
 pub use step_secrets::{StepSecretRow, StepSecretWrite};
 pub use tenants::{PinnedRow, TenantRow};
 pub use webhooks::{SecretRow, SecretState, WebhookRow};
@@ -52,6 +54,7 @@ pub struct ConfigWrite {
     pub step_secrets: Vec<StepSecretWrite>,
     pub connections: Vec<ConnectionWrite>,
     pub keys: Vec<KeyRow>,
+    pub sessions: Vec<SessionWrite>,
     pub profile: Option<ProfileWrite>,
     pub jobs: Vec<JobRow>,
     pub audit: Vec<AuditRow>,
@@ -99,7 +102,7 @@ pub enum ConfigOutcome {
     IdTaken,
     /// Nothing was written: the tenant has events, and the change allows none.
     HasHistory,
-    /// Nothing was written: the tenant, or the connection, has changed or gone since it was read.
+    /// Nothing was written: the tenant, or the connection, has changed or gone since it was read, or the link was used.
     Stale,
     /// Nothing was written: the idempotency key was used meanwhile.
     Repeated,
@@ -190,6 +193,11 @@ async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, S
     }
     for key in &write.keys {
         keys::put(tx, key).await?;
+    }
+    for session in &write.sessions {
+        if !sessions::write(tx, session, write.at).await? {
+            return Ok(ConfigOutcome::Stale);
+        }
     }
     for job in &write.jobs {
         jobs::insert(tx, job).await?;

@@ -19,6 +19,7 @@ mod reap;
 mod records;
 mod retention;
 mod runs;
+mod sessions;
 mod settle;
 mod sqlite_only;
 mod trouble;
@@ -171,6 +172,14 @@ behaviours! {
         what_expires_soon_is_listed_the_first_to_expire_first,
         an_authorization_is_taken_once_and_the_oldest_make_room,
         a_secret_is_written_over_read_by_name_and_deleted,
+    }
+    sessions {
+        a_session_is_found_until_it_ends_or_expires,
+        a_session_ends_with_its_key_and_with_its_tenant,
+        a_link_is_used_by_one_of_many,
+        portal_sessions_are_listed_newest_first_and_belong_to_their_tenant,
+        open_sessions_are_counted_by_tenant_and_by_key,
+        what_expired_long_ago_goes,
     }
     trouble {
         one_bad_piece_does_not_fail_its_batch,

@@ -5,14 +5,14 @@ use postrider_domain::id::{DeliveryId, WebhookId};
 use postrider_domain::pattern::Patterns;
 use postrider_domain::problem::Problem;
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::Role;
+use postrider_engine::control::{Role, may_see_webhooks};
 use postrider_engine::outbound::matcher::{self, Candidate, No, Question};
 use postrider_store::{StoredDelivery, StoredEvent, WebhookVersion};
 use serde::Serialize;
 
 use super::find;
 use super::view::{EVENT, View};
-use crate::auth::{Access, Gate, Scope, may_see_webhooks};
+use crate::auth::{Access, Gate, Scope};
 use crate::endpoint::{Answer, Call, Endpoint, Gives, Takes, answer};
 use crate::shape::{Field, Kind, Shape};
 use crate::v1::deliveries;
@@ -78,7 +78,7 @@ async fn handle(call: Call) -> Answer {
     let event = find(&call, call.path("event")).await?.ok_or_else(|| Problem::not_found("event"))?;
     let mut view = WithOutcomes { event: View::of(&event), deliveries: None, outcomes: None };
     let tenant = call.tenant();
-    if may_see_webhooks(call.key(), tenant) {
+    if may_see_webhooks(call.key().role, tenant) {
         let store = call.app.engine.store();
         let deliveries = store.deliveries_of(tenant.id, event.id).await?;
         let versions = store.webhook_versions(tenant.id, event.tenant_version).await?;
