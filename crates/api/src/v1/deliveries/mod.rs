@@ -3,6 +3,7 @@
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod retry;
+pub(crate) mod retry_many;
 
 use postrider_domain::delivery::DeliveryState;
 use postrider_domain::id::{DeliveryId, WebhookId};
