@@ -5,6 +5,7 @@ pub(crate) mod connections;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;
 pub(crate) mod events;
+pub(crate) mod inboxes;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod ledger;
@@ -41,6 +42,12 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &deliveries::list::ENDPOINT,
     &deliveries::get::ENDPOINT,
     &deliveries::retry::ENDPOINT,
+    &inboxes::create::ENDPOINT,
+    &inboxes::list::ENDPOINT,
+    &inboxes::update::ENDPOINT,
+    &inboxes::delete::ENDPOINT,
+    &inboxes::requests::ENDPOINT,
+    &inboxes::receive::ENDPOINT,
     &event_types::list::ENDPOINT,
     &event_types::get::ENDPOINT,
     &event_types::put::ENDPOINT,

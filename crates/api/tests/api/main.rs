@@ -11,6 +11,7 @@ mod events;
 mod hostile;
 mod idempotency;
 mod inbound;
+mod inboxes;
 mod keys;
 mod lists;
 mod presets;

@@ -5,6 +5,7 @@ mod connections;
 mod crash;
 mod delivery;
 mod house;
+mod inbox;
 mod nodes;
 mod records;
 mod scan;
