@@ -28,6 +28,7 @@ use crate::shape::{Field, Kind, Shape};
 pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &events::publish::ENDPOINT,
     &events::batch::ENDPOINT,
+    &events::preview::ENDPOINT,
     &events::list::ENDPOINT,
     &events::get::ENDPOINT,
     &webhooks::create::ENDPOINT,

@@ -15,6 +15,7 @@ mod inboxes;
 mod keys;
 mod lists;
 mod presets;
+mod preview;
 mod records;
 mod requests;
 mod roles;

@@ -9,6 +9,7 @@ use crate::world::World;
 /// role that is let in is told so (404), or that its empty body is wrong (422).
 const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/v1/events", "op--"),
+    ("POST", "/v1/events/preview", "opa-"),
     ("POST", "/v1/events/batch", "op--"),
     ("GET", "/v1/events", "opav"),
     ("GET", "/v1/events/{event}", "opav"),

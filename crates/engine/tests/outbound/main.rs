@@ -8,6 +8,7 @@ mod house;
 mod inbox;
 mod nodes;
 mod records;
+mod rendered;
 mod scan;
 mod switch;
 mod workflow;
