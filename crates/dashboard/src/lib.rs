@@ -18,7 +18,6 @@ mod page;
 mod pages;
 mod parts;
 mod session;
-mod shim;
 mod visit;
 mod words;
 

@@ -11,8 +11,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::Role;
-use crate::shim::{WebhookAccess, check_webhooks};
+use postrider_engine::control::{Role, WebhookUse, check_webhooks};
 
 use crate::fault::Fault;
 use crate::form::Form;
@@ -129,10 +128,9 @@ impl Page {
                 forbidden("You may look, and change nothing. Ask an admin to do this.")
             }
             Who::WebhookReader | Who::WebhookAdmin => {
-                let access =
-                    if self.who == Who::WebhookAdmin { WebhookAccess::Write } else { WebhookAccess::Read };
+                let wanted = if self.who == Who::WebhookAdmin { WebhookUse::Write } else { WebhookUse::Read };
                 let tenant = tenant.expect("because these pages are of a tenant");
-                check_webhooks(role, bearer.session.tenant.is_some(), access, tenant)
+                check_webhooks(&bearer.session.actor(), wanted, tenant)
             }
             _ => Ok(()),
         }

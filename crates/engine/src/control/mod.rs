@@ -15,6 +15,7 @@ mod connections;
 mod deletion;
 mod event_types;
 mod follow;
+mod inboxes;
 mod jobs;
 mod keys;
 mod load;

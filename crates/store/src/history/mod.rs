@@ -11,6 +11,7 @@ mod minutes;
 mod search;
 mod statistics;
 mod totals;
+mod waiting;
 
 pub use deliveries::{DeliveryFilter, DeliveryPage, StoredDelivery};
 pub use events::{EventFilter, Order, WebhookVersion};
@@ -21,6 +22,7 @@ pub use postrider_domain::latency::LATENCY_BUCKETS_MS;
 pub use search::EventSearch;
 pub use statistics::{Backlog, WebhookHour, WebhookStats};
 pub use totals::{Sums, TenantTotals, Totals};
+pub use waiting::{TenantWaiting, WAITING_COUNTED_MAX};
 
 use crate::db::Value;
 
