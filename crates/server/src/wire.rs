@@ -37,6 +37,8 @@ pub(crate) struct Running {
     public_url: String,
     /// Made at this start, because there was none: to be shown now and never again.
     new_operator_key: Option<SecretString>,
+    /// Signs whoever opens it in as an operator, once: to be printed for who reads the terminal.
+    operator_link: SecretString,
     stop_listening: oneshot::Sender<()>,
     listening: JoinHandle<()>,
 }
@@ -52,6 +54,10 @@ impl Running {
 
     pub(crate) fn take_new_operator_key(&mut self) -> Option<SecretString> {
         self.new_operator_key.take()
+    }
+
+    pub(crate) fn operator_link(&self) -> &SecretString {
+        &self.operator_link
     }
 
     /// Waits until it must be started anew, and says why.
@@ -91,6 +97,7 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
     let engine = engine(config, clock, listens, LaneLimits::default()).await?;
     let new_operator_key =
         engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
+    let operator_link = engine.control().operator_link().await.map_err(not_started)?;
 
     let router = postrider_api::router(
         engine.clone(),
@@ -107,7 +114,7 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
         let _ = told_to_stop.await;
     }));
     tracing::info!(%address, shared = engine.store().is_shared(), "serve.started");
-    Ok(Running { engine, address, public_url, new_operator_key, stop_listening, listening })
+    Ok(Running { engine, address, public_url, new_operator_key, operator_link, stop_listening, listening })
 }
 
 /// Adds an operator key to the data folder of a stopped server.
