@@ -7,13 +7,15 @@ CREATE TABLE dashboard_session (
   kind BIGINT NOT NULL, -- 0 signed in with a key or a link, 1 a one-time link for an operator, 2 portal
   role BIGINT NOT NULL,
   tenant_id UUID, -- NULL: of the installation
-  key_id UUID, -- the key that it was signed in with, and ends with
+  key_id UUID, -- the key that it was made with, and ends with
   portal TEXT NOT NULL, -- JSON object: name, logo, accent, language, origins
   created_ms BIGINT NOT NULL,
   expires_ms BIGINT NOT NULL,
   ended_ms BIGINT -- signed out, revoked, or used up
 );
-CREATE INDEX dashboard_session_tenant ON dashboard_session (tenant_id, id);
+CREATE INDEX dashboard_session_tenant ON dashboard_session (tenant_id, kind, id);
+CREATE INDEX dashboard_session_live ON dashboard_session (tenant_id, kind, expires_ms);
+CREATE INDEX dashboard_session_key ON dashboard_session (key_id, kind, expires_ms);
 CREATE INDEX dashboard_session_expires ON dashboard_session (expires_ms);
 
 -- A receiver of ours under /inbox/{slug}.
@@ -39,3 +41,6 @@ CREATE TABLE inbox_request (
   status BIGINT NOT NULL, -- that was answered
   PRIMARY KEY (tenant_id, inbox_id, id)
 );
+
+-- What all tenants had over the last hours: the operator's first page. Never updated, so rows are still changed in place.
+CREATE INDEX ledger_part_hour ON ledger_part (hour_ms);

@@ -7,13 +7,15 @@ CREATE TABLE dashboard_session (
   kind       INTEGER NOT NULL,        -- 0 signed in with a key or a link, 1 a one-time link for an operator, 2 portal
   role       INTEGER NOT NULL,
   tenant_id  BLOB,                    -- NULL: of the installation
-  key_id     BLOB,                    -- the key that it was signed in with, and ends with
+  key_id     BLOB,                    -- the key that it was made with, and ends with
   portal     TEXT    NOT NULL,        -- JSON object: name, logo, accent, language, origins
   created_ms INTEGER NOT NULL,
   expires_ms INTEGER NOT NULL,
   ended_ms   INTEGER                  -- signed out, revoked, or used up
 ) STRICT;
-CREATE INDEX dashboard_session_tenant ON dashboard_session (tenant_id, id);
+CREATE INDEX dashboard_session_tenant ON dashboard_session (tenant_id, kind, id);
+CREATE INDEX dashboard_session_live ON dashboard_session (tenant_id, kind, expires_ms);
+CREATE INDEX dashboard_session_key ON dashboard_session (key_id, kind, expires_ms);
 CREATE INDEX dashboard_session_expires ON dashboard_session (expires_ms);
 
 -- A receiver of ours under /inbox/{slug}.

@@ -9,10 +9,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use postrider_domain::problem::{Code, Problem};
-use postrider_domain::profile::WebhookReaders;
 use postrider_domain::signature;
 use postrider_engine::catalogue::{ApiKey, Catalogue, Tenant};
-use postrider_engine::control::Role;
+use postrider_engine::control::{Actor, Role, WebhookUse, Who, check_webhooks};
 
 /// Names the tenant for keys that are bound to none.
 pub(crate) const TENANT_HEADER: &str = "postrider-tenant";
@@ -135,27 +134,13 @@ pub(crate) fn find_tenant(
 }
 
 pub(crate) fn check_gate(key: &ApiKey, gate: Gate, tenant: &Tenant) -> Result<(), Problem> {
-    if gate == Gate::Open {
-        return Ok(());
+    match gate {
+        Gate::Open => Ok(()),
+        Gate::WebhooksRead => check_webhooks(&actor(key), WebhookUse::Read, tenant),
+        Gate::WebhooksWrite => check_webhooks(&actor(key), WebhookUse::Write, tenant),
     }
-    if !may_see_webhooks(key, tenant) {
-        let detail = "In this profile webhooks are for admins; a viewer does not see them.";
-        return Err(Problem::new(Code::Forbidden, detail));
-    }
-    // The product team still sees what a tenant had before its plan changed.
-    let excused = gate == Gate::WebhooksRead && key.tenant.is_none();
-    if tenant.plan_has_webhooks() || excused {
-        return Ok(());
-    }
-    let plans = tenant.profile().access.plans.as_deref().unwrap_or_default();
-    let detail = format!(
-        "The tenant's plan does not include webhooks; it takes {}. The operator changes the plan.",
-        plans.join(" or ")
-    );
-    Err(Problem::new(Code::PlanExcludesWebhooks, detail))
 }
 
-/// A profile says whether viewers may see webhooks at all.
-pub(crate) fn may_see_webhooks(key: &ApiKey, tenant: &Tenant) -> bool {
-    key.role != Role::Viewer || tenant.profile().access.webhooks == WebhookReaders::Viewer
+pub(crate) fn actor(key: &ApiKey) -> Actor {
+    Actor { role: key.role, who: Who::Key(key.id), tenant: key.tenant }
 }

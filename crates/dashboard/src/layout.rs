@@ -66,6 +66,7 @@ const SECTIONS: &[(&str, &[Item])] = &[
         &[
             Item::admins("Audit", "/audit"),
             Item::all("Scans", "/scans"),
+            Item::admins("Portal links", "/portal-links"),
             Item::all("Settings", "/settings"),
         ],
     ),

@@ -18,7 +18,6 @@ mod page;
 mod pages;
 mod parts;
 mod session;
-mod shim;
 mod visit;
 mod words;
 
@@ -52,10 +51,10 @@ pub fn router(engine: Engine, options: Options) -> Router {
     for page in pages::PUBLIC {
         router = mount(router, page.path.to_owned(), page, Face::Dashboard);
     }
-    for page in pages::INSTALLATION {
+    for page in pages::INSTALLATION.iter().copied().flatten() {
         router = mount(router, format!("/dashboard{}", page.path), page, Face::Dashboard);
     }
-    for page in pages::TENANT {
+    for page in pages::TENANT.iter().copied().flatten() {
         router = mount(router, format!("/dashboard/t/{{tenant}}{}", page.path), page, Face::Dashboard);
         router = mount(router, format!("/portal{}", page.path), page, Face::Portal);
     }

@@ -11,8 +11,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::Role;
-use crate::shim::{WebhookAccess, check_webhooks};
+use postrider_engine::control::{Role, WebhookUse, check_webhooks};
 
 use crate::fault::Fault;
 use crate::form::Form;
@@ -36,6 +35,8 @@ pub(crate) struct Page {
 pub(crate) enum Who {
     Everybody,
     Operator,
+    /// Operators, on a page of a tenant.
+    TenantOperator,
     /// Everybody who is signed in to this tenant.
     Reader,
     /// Of those, who may see webhooks and what was sent to them: a profile may keep them to admins.
@@ -122,15 +123,14 @@ impl Page {
         let role = bearer.session.role;
         let forbidden = |detail: &str| Err(Problem::new(Code::Forbidden, detail));
         match self.who {
-            Who::Operator if role != Role::Operator => forbidden("This page is for operators of the installation."),
+            Who::Operator | Who::TenantOperator if role != Role::Operator => forbidden("This page is for operators of the installation."),
             Who::Admin | Who::WebhookAdmin if !matches!(role, Role::Operator | Role::Admin) => {
                 forbidden("You may look, and change nothing. Ask an admin to do this.")
             }
             Who::WebhookReader | Who::WebhookAdmin => {
-                let access =
-                    if self.who == Who::WebhookAdmin { WebhookAccess::Write } else { WebhookAccess::Read };
+                let wanted = if self.who == Who::WebhookAdmin { WebhookUse::Write } else { WebhookUse::Read };
                 let tenant = tenant.expect("because these pages are of a tenant");
-                check_webhooks(role, bearer.session.tenant.is_some(), access, tenant)
+                check_webhooks(&bearer.session.actor(), wanted, tenant)
             }
             _ => Ok(()),
         }

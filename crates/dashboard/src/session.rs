@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use postrider_domain::problem::{Code, Problem};
-use crate::shim::{Session, Shim as _};
+use postrider_engine::control::Session;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 

@@ -9,8 +9,7 @@ use postrider_domain::problem::{Code, Problem};
 use postrider_domain::time::Timestamp;
 use postrider_engine::Engine;
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::{Actor, Idem, Role};
-use crate::shim::may_see_webhooks;
+use postrider_engine::control::{Actor, Idem, Role, may_see_webhooks};
 use postrider_store::Store;
 use sha2::{Digest, Sha256};
 

@@ -153,6 +153,22 @@ id!(
     ConnectionId,
     "con_"
 );
+id!(
+    /// A session of the dashboard or the portal, or a link that becomes one.
+    SessionId,
+    "ses_"
+);
+
+id!(
+    /// A receiver of ours, to try webhooks with.
+    InboxId,
+    "inb_"
+);
+id!(
+    /// A request that came to an inbox.
+    InboxRequestId,
+    "inr_"
+);
 
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     let mut bytes = [0u8; 10];

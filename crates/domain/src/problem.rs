@@ -47,6 +47,7 @@ pub enum Code {
     VerificationFailed,
     SecretLimit,
     ConnectionLimit,
+    SessionLimit,
     NameTaken,
     UnknownProvider,
     ConnectionNotAuthorized,
@@ -66,7 +67,7 @@ pub enum Code {
 }
 
 impl Code {
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 59] = [
         Self::MalformedJson,
         Self::InvalidField,
         Self::UnknownField,
@@ -109,6 +110,7 @@ impl Code {
         Self::VerificationFailed,
         Self::SecretLimit,
         Self::ConnectionLimit,
+        Self::SessionLimit,
         Self::NameTaken,
         Self::UnknownProvider,
         Self::ConnectionNotAuthorized,
@@ -172,6 +174,7 @@ impl Code {
             Self::VerificationFailed => ("verification_failed", 401),
             Self::SecretLimit => ("secret_limit", 409),
             Self::ConnectionLimit => ("connection_limit", 409),
+            Self::SessionLimit => ("session_limit", 409),
             Self::NameTaken => ("name_taken", 409),
             Self::UnknownProvider => ("unknown_provider", 422),
             Self::ConnectionNotAuthorized => ("connection_not_authorized", 409),

@@ -133,7 +133,7 @@ pub fn verify(profile: &Profile, capture: Capture<'_>, secret: &str) -> Finding 
             None => check.time_finding(capture.received),
         };
     }
-    if let Some(change) = body_change(&check, &key, capture.body) {
+    if let Some((change, _)) = body_change(&check, &key, capture.body) {
         return Finding::BodyChanged { change };
     }
     for (misreading, key) in other_readings(profile.signature.secret_form, secret) {
@@ -142,6 +142,47 @@ pub fn verify(profile: &Profile, capture: Capture<'_>, secret: &str) -> Finding 
         }
     }
     check.time_malformed().unwrap_or(Finding::Mismatch)
+}
+
+/// As [`verify`], with keys instead of a secret's text: one that holds is enough.
+pub fn verify_with_keys<'k>(
+    profile: &Profile,
+    capture: Capture<'_>,
+    keys: impl Iterator<Item = &'k SigningKey>,
+) -> Finding {
+    let Some(signer) = profile.signer() else { return Finding::ProfileDoesNotSign };
+    let Some(value) = header(capture.headers, &signer.header) else {
+        return Finding::HeaderMissing { header: signer.header.clone() };
+    };
+    let mut found = Finding::Mismatch;
+    for key in keys {
+        let key = VerifyingKey::Private(key.clone());
+        let finding = match Check::read(profile, signer, value, key.kind(), capture.headers) {
+            Err(finding) => finding,
+            Ok(check) if check.holds(&key, capture.body) => return check.time_finding(capture.received),
+            Ok(check) => match body_change(&check, &key, capture.body) {
+                Some((change, _)) => Finding::BodyChanged { change },
+                None => check.time_malformed().unwrap_or(Finding::Mismatch),
+            },
+        };
+        // `Mismatch` says the least.
+        if found == Finding::Mismatch {
+            found = finding;
+        }
+    }
+    found
+}
+
+/// The body as it was signed, where [`verify`] finds [`Finding::BodyChanged`]: what was changed shows beside it.
+pub fn signed_body(profile: &Profile, capture: Capture<'_>, secret: &str) -> Option<Vec<u8>> {
+    let signer = profile.signer()?;
+    let value = header(capture.headers, &signer.header)?;
+    let key = verifying_key(profile, secret).ok()?;
+    let check = Check::read(profile, signer, value, key.kind(), capture.headers).ok()?;
+    if check.holds(&key, capture.body) {
+        return None;
+    }
+    body_change(&check, &key, capture.body).map(|(_, signed)| signed)
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
@@ -297,8 +338,8 @@ const fn signature_len(kind: KeyKind) -> usize {
     }
 }
 
-/// Undoes the usual changes, one at a time.
-fn body_change(check: &Check<'_>, key: &VerifyingKey, body: &[u8]) -> Option<BodyChange> {
+/// Undoes the usual changes, one at a time: the one that was made, and the body before it.
+fn body_change(check: &Check<'_>, key: &VerifyingKey, body: &[u8]) -> Option<(BodyChange, Vec<u8>)> {
     let mut candidates = vec![(BodyChange::WhitespaceAround, body.trim_ascii().to_vec())];
     for end in [b"\n".as_slice(), b"\r\n"] {
         candidates.push((BodyChange::LineEndLost, [body, end].concat()));
@@ -320,7 +361,7 @@ fn body_change(check: &Check<'_>, key: &VerifyingKey, body: &[u8]) -> Option<Bod
     }
     for (change, candidate) in candidates {
         if candidate != body && check.holds(key, &candidate) {
-            return Some(change);
+            return Some((change, candidate));
         }
     }
     None
@@ -585,6 +626,26 @@ mod tests {
         assert_eq!(request.verify_body(pretty.as_bytes(), SECRET), Finding::Mismatch);
         assert_eq!(request.verify("another-secret-of-24-bytes"), Finding::Mismatch);
         assert_eq!(request.verify_body(b"\xff\xfe", SECRET), Finding::Mismatch);
+    }
+
+    #[test]
+    fn keys_judge_as_their_secrets_do_and_the_signed_body_is_found_again() {
+        let request = sent("smartmaintenance", SECRET);
+        let key = request.profile.signing_key(SECRET).expect("a good secret");
+        let other = request.profile.signing_key("another-secret-of-24-bytes").expect("a good secret");
+        let judge = |body: &[u8], keys: &[&SigningKey]| {
+            let capture = Capture { headers: &request.headers, body, received: Some(SENT) };
+            verify_with_keys(&request.profile, capture, keys.iter().copied())
+        };
+        assert_eq!(judge(&request.body, &[&other, &key]), Finding::Holds);
+        assert_eq!(judge(&request.body, &[&other]), Finding::Mismatch);
+        assert_eq!(judge(&request.body, &[]), Finding::Mismatch);
+        let changed = [&request.body[..], b"\n"].concat();
+        let finding = Finding::BodyChanged { change: BodyChange::WhitespaceAround };
+        assert_eq!(judge(&changed, &[&other, &key]), finding);
+        let capture = |body| Capture { headers: &request.headers, body, received: None };
+        assert_eq!(signed_body(&request.profile, capture(&changed), SECRET), Some(request.body.clone()));
+        assert_eq!(signed_body(&request.profile, capture(&request.body), SECRET), None);
     }
 
     #[test]

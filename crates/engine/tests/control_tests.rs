@@ -11,6 +11,8 @@ mod keys;
 mod profiles;
 #[path = "control/secrets.rs"]
 mod secrets;
+#[path = "control/sessions.rs"]
+mod sessions;
 #[path = "control/tenants.rs"]
 mod tenants;
 #[path = "control/webhooks.rs"]

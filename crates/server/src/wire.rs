@@ -37,6 +37,8 @@ pub(crate) struct Running {
     public_url: String,
     /// Made at this start, because there was none: to be shown now and never again.
     new_operator_key: Option<SecretString>,
+    /// Signs whoever opens it in as an operator, once: to be printed for who reads the terminal.
+    operator_link: SecretString,
     stop_listening: oneshot::Sender<()>,
     listening: JoinHandle<()>,
 }
@@ -52,6 +54,10 @@ impl Running {
 
     pub(crate) fn take_new_operator_key(&mut self) -> Option<SecretString> {
         self.new_operator_key.take()
+    }
+
+    pub(crate) fn operator_link(&self) -> &SecretString {
+        &self.operator_link
     }
 
     /// Waits until it must be started anew, and says why.
@@ -86,11 +92,13 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
     let address = listener.local_addr().map_err(|error| {
         Complaint::new("the listener has no address", error.to_string(), "run `postrider doctor`")
     })?;
-    let engine = engine(config, clock, Some(address), LaneLimits::default()).await?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let listens = Some((address, public_url.clone()));
+    let engine = engine(config, clock, listens, LaneLimits::default()).await?;
     let new_operator_key =
         engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
+    let operator_link = engine.control().operator_link().await.map_err(not_started)?;
 
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let router = postrider_api::router(
         engine.clone(),
         postrider_api::Options {
@@ -106,7 +114,7 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
         let _ = told_to_stop.await;
     }));
     tracing::info!(%address, shared = engine.store().is_shared(), "serve.started");
-    Ok(Running { engine, address, public_url, new_operator_key, stop_listening, listening })
+    Ok(Running { engine, address, public_url, new_operator_key, operator_link, stop_listening, listening })
 }
 
 /// Adds an operator key to the data folder of a stopped server.
@@ -139,15 +147,16 @@ pub(crate) fn exposure_warning(config: &Config) -> Option<(String, &'static str)
 }
 
 /// Store and egress with an engine on them.
-/// `listens`: none for a command that is no server.
+/// `listens`: where, and the base of its URLs; none for a command that is no server.
 async fn engine(
     config: &Config,
     clock: Arc<dyn Clock>,
-    listens: Option<SocketAddr>,
+    listens: Option<(SocketAddr, String)>,
     lanes: LaneLimits,
 ) -> Result<Engine, Complaint> {
     let random: Arc<dyn Random> = Arc::new(OsRandom);
-    let store = open_store(config, listens, clock.as_ref(), random.clone()).await?;
+    let (address, public_url) = listens.unzip();
+    let store = open_store(config, address, clock.as_ref(), random.clone()).await?;
     Engine::start(Parts {
         store,
         egress: Arc::new(egress(config)?),
@@ -155,6 +164,7 @@ async fn engine(
         random,
         installation: Installation { require_https: config.require_https },
         lanes,
+        public_url,
     })
     .await
     .map_err(not_started)

@@ -3,6 +3,7 @@ import { EventTypes, Profiles } from "./resources/catalogue.js";
 import { Connections } from "./resources/connections.js";
 import { Deliveries } from "./resources/deliveries.js";
 import { Events } from "./resources/events.js";
+import { PortalSessions } from "./resources/portal-sessions.js";
 import { Records } from "./resources/records.js";
 import { Requests } from "./resources/requests.js";
 import { Runs } from "./resources/runs.js";
@@ -43,6 +44,8 @@ export class Postrider {
   readonly tenants: Tenants;
   /** API keys. */
   readonly keys: Keys;
+  /** The portal, for people of a tenant. */
+  readonly portalSessions: PortalSessions;
   /** Wire contracts. */
   readonly profiles: Profiles;
   /** What became of all that was accepted. */
@@ -71,6 +74,7 @@ export class Postrider {
     this.records = new Records(transport);
     this.tenants = new Tenants(transport);
     this.keys = new Keys(transport);
+    this.portalSessions = new PortalSessions(transport);
     this.profiles = new Profiles(transport);
     this.ledger = new Ledger(transport);
     this.audit = new Audit(transport);

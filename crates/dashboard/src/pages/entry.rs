@@ -11,7 +11,6 @@ use postrider_engine::catalogue::Role;
 use crate::page::{Answer, Face, Page, Who, see_other};
 use crate::parts::{self, fields};
 use crate::session;
-use crate::shim::Shim as _;
 use crate::visit::Visit;
 
 pub(crate) static START: Page = Page {

@@ -1,7 +1,16 @@
 //! The pages: one file for each, one folder for each noun.
 
+mod audit;
 mod entry;
 mod home;
+mod inbox;
+mod jobs;
+mod keys;
+mod portal_links;
+mod profiles;
+mod scans;
+mod settings;
+mod signature;
 mod tenants;
 
 use crate::page::Page;
@@ -22,7 +31,18 @@ pub(crate) static PUBLIC: &[&Page] = &[
 ];
 
 /// Below `/dashboard`.
-pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
+pub(crate) static INSTALLATION: &[&[&Page]] =
+    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES, jobs::PAGES];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
-pub(crate) static TENANT: &[&Page] = &[&home::HEALTH];
+pub(crate) static TENANT: &[&[&Page]] = &[
+    &[&home::HEALTH],
+    settings::PAGES,
+    tenants::TENANT_PAGES,
+    keys::TENANT_PAGES,
+    audit::TENANT_PAGES,
+    scans::PAGES,
+    portal_links::PAGES,
+    signature::PAGES,
+    inbox::PAGES,
+];

@@ -221,6 +221,11 @@ impl Profile {
         self.signature.generate_secret(KeyKind::Shared, random)
     }
 
+    /// The signature's header and its form for people, such as `sha256=<hex>`; none: the profile does not sign.
+    pub fn signature_header(&self) -> Option<(&str, String)> {
+        self.signer.as_ref().map(|signer| (signer.header.as_str(), signer.form(KeyKind::Shared)))
+    }
+
     pub(crate) fn signer(&self) -> Option<&Signer> {
         self.signer.as_ref()
     }

@@ -30,6 +30,9 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
         sweep_inbound(outbound, &tenant).await?;
     }
     outbound.store.dedup_sweep(now.minus(limits::DEDUP_KEPT)).await?;
+    while outbound.store.sessions_sweep(now.minus(limits::SESSIONS_KEPT)).await? > 0 {
+        tokio::task::yield_now().await;
+    }
     Ok(())
 }
 

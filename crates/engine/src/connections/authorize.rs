@@ -4,7 +4,7 @@
 //! belongs to: the way back asks for no key.
 
 use postrider_domain::connection::Grant;
-use postrider_domain::id::KeyId;
+use postrider_domain::id::{KeyId, SessionId};
 use postrider_domain::limits;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::signature;
@@ -20,7 +20,7 @@ use super::hold::{Held, Hold};
 use super::refresh::Asked;
 use super::row::Opened;
 use crate::catalogue::Tenant;
-use crate::control::{Actor, ConnectionAct, Role};
+use crate::control::{Actor, ConnectionAct, Role, Who};
 use crate::error::EngineError;
 
 const FIELD: &str = "connection_flow.sealed";
@@ -68,8 +68,10 @@ pub enum CallbackOutcome {
 struct Kept {
     verifier: String,
     redirect_uri: String,
-    /// Whose key asked for the link: the audit names it.
+    /// Whose key or session asked for the link: the audit names it.
     key: Option<KeyId>,
+    #[serde(default)]
+    session: Option<SessionId>,
     role: Role,
 }
 
@@ -104,7 +106,12 @@ impl Connections {
         let (state, verifier) = (grant::url_safe(&state), grant::url_safe(&verifier));
         let url = link(&opened, base, &state, &verifier, &redirect_uri);
         let expires = self.now().plus(limits::CONNECTION_FLOW_KEPT);
-        let kept = Kept { verifier, redirect_uri, key: actor.key, role: actor.role };
+        let (key, session) = match actor.who {
+            Who::Postrider => (None, None),
+            Who::Key(key) => (Some(key), None),
+            Who::Session(session) => (None, Some(session)),
+        };
+        let kept = Kept { verifier, redirect_uri, key, session, role: actor.role };
         let kept = Zeroizing::new(serde_json::to_vec(&kept).expect("because it is plain data"));
         let state_hash = signature::sha256(state.as_bytes());
         let flow = ConnectionFlowRow {
@@ -244,7 +251,12 @@ impl Connections {
             before: Some(before),
             after: Some(opened.audit_state()),
         };
-        let actor = Actor { role: kept.role, key: kept.key, tenant: Some(tenant.id) };
+        let who = match (kept.key, kept.session) {
+            (Some(key), _) => Who::Key(key),
+            (None, Some(session)) => Who::Session(session),
+            (None, None) => Who::Postrider,
+        };
+        let actor = Actor { role: kept.role, who, tenant: Some(tenant.id) };
         let write = ConnectionWrite::Update(opened.next_row(self.store(), self.now()));
         self.0.control.connection_commit(&actor, tenant, write, act).await
     }

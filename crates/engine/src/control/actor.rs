@@ -1,6 +1,6 @@
 //! Who asks, and what they may do.
 
-use postrider_domain::id::{KeyId, TenantId};
+use postrider_domain::id::{KeyId, SessionId, TenantId};
 use postrider_domain::problem::{Code, Problem};
 
 pub use crate::catalogue::Role;
@@ -9,21 +9,32 @@ pub use crate::catalogue::Role;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Actor {
     pub role: Role,
-    /// None: Postrider itself.
-    pub key: Option<KeyId>,
-    /// The tenant that the key is bound to.
+    pub who: Who,
+    /// The tenant that the key, or the session, is bound to.
     pub tenant: Option<TenantId>,
+}
+
+/// What an actor is known by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Postrider,
+    Key(KeyId),
+    Session(SessionId),
 }
 
 impl Actor {
     /// Postrider itself: a webhook switched off after 410, an operator's command on the machine.
     pub const fn postrider() -> Self {
-        Self { role: Role::Operator, key: None, tenant: None }
+        Self { role: Role::Operator, who: Who::Postrider, tenant: None }
     }
 
     /// As the audit writes it.
     pub fn name(&self) -> String {
-        self.key.map_or_else(|| "postrider".to_owned(), |key| key.to_string())
+        match self.who {
+            Who::Postrider => "postrider".to_owned(),
+            Who::Key(key) => key.to_string(),
+            Who::Session(session) => session.to_string(),
+        }
     }
 
     /// Passes who has one of `roles` and is not bound to another tenant than `tenant`.
@@ -40,11 +51,7 @@ impl Actor {
         let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         Err(Problem::new(
             Code::Forbidden,
-            format!(
-                "This takes a key with the role {}; yours is {}.",
-                names.join(" or "),
-                self.role.as_str()
-            ),
+            format!("This takes the role {}; yours is {}.", names.join(" or "), self.role.as_str()),
         ))
     }
 }

@@ -18,7 +18,7 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// The tenant's public id; none for what concerns the installation.
     pub tenant: Option<String>,
-    /// `key_…`, or `postrider` for what it did by itself.
+    /// `key_…`, `ses_…`, or `postrider` for what it did by itself.
     pub actor: String,
     pub actor_role: Role,
     /// `webhook.created`, `secret.rotated`, `tenant.deleted`, …

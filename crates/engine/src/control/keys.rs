@@ -322,9 +322,13 @@ pub(super) const fn role_code(role: Role) -> i64 {
     }
 }
 
+pub(super) fn role_of_code(code: i64) -> Option<Role> {
+    Role::ALL.into_iter().find(|role| role_code(*role) == code)
+}
+
 pub(super) fn role(row: &KeyRow) -> Result<Role, EngineError> {
-    let known = Role::ALL.into_iter().find(|role| role_code(*role) == row.role);
-    known.ok_or_else(|| StoreError::Corrupt(format!("the role of the key {}", row.id)).into())
+    role_of_code(row.role)
+        .ok_or_else(|| StoreError::Corrupt(format!("the role of the key {}", row.id)).into())
 }
 
 fn check_strength(key: &SecretString) -> Result<(), Problem> {

@@ -1,10 +1,11 @@
 //! Control: the only writer of configuration.
 //!
-//! Tenants, keys, profiles, event types, webhooks and their secrets, and the jobs that work on many rows. The API and the
+//! Tenants, keys, sessions, profiles, event types, webhooks and their secrets, and the jobs that work on many rows. The API and the
 //! pages call the same methods, so a rule stands in one place: who may do it, what is refused, what the audit keeps. Each
 //! change is one transaction (the rows, the tenant's next version, the audit row, the idempotency row); after it the tenant
 //! is put into the catalogue anew, and what sends is told. Control sends nothing itself and reads no clock of its own.
 
+mod access;
 mod actor;
 mod assemble;
 mod audit;
@@ -14,12 +15,16 @@ mod connections;
 mod deletion;
 mod event_types;
 mod follow;
+mod inboxes;
 mod jobs;
 mod keys;
 mod load;
+mod look;
 mod profiles;
 mod recover;
+mod retry_many;
 mod secrets;
+mod sessions;
 mod settings;
 mod step_secrets;
 mod tenants;
@@ -38,7 +43,8 @@ use tokio::sync::Notify;
 use crate::catalogue::Catalogue;
 use crate::outbound::dispatch::Outbound;
 
-pub use actor::{Actor, Role};
+pub use access::{WebhookUse, check_webhooks, may_see_webhooks};
+pub use actor::{Actor, Role, Who};
 pub use audit::AuditEntry;
 pub use change::{Created, Idem, Repeatable};
 pub(crate) use check::timezone;
@@ -47,8 +53,11 @@ pub(crate) use connections::{ConnectionAct, check_client_secret, check_scopes};
 pub use event_types::EventTypePut;
 pub use jobs::{Job, JobKind, JobState};
 pub use keys::{KeyCreated, KeyListed, NewKey};
+pub use look::{LANGUAGES, Look};
 pub use profiles::ProfileStored;
+pub use retry_many::RetrySelection;
 pub use secrets::SecretRotation;
+pub use sessions::{NewPortalSession, PortalSession, PortalSessionCreated, Session, SessionKind};
 pub use settings::{WebhookSettings, webhook_settings};
 pub use step_secrets::StepSecretPut;
 pub use tenants::{NewTenant, TenantChanged, TenantPatch};

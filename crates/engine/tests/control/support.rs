@@ -12,8 +12,9 @@ use postrider_egress::{AllowList, Budgets, Egress, EgressConfig, Policy, SystemR
 use postrider_engine::EngineError;
 use postrider_engine::catalogue::{Catalogue, Tenant};
 use postrider_engine::control::{
-    Actor, AuditEntry, Control, Created, Idem, Installation, NewTenant, NewWebhook, Role, WebhookChanged,
+    Actor, AuditEntry, Control, Created, Idem, Installation, NewTenant, NewWebhook, Role, WebhookChanged, Who,
 };
+use postrider_engine::inbox::Inboxes;
 use postrider_engine::metrics::Metrics;
 use postrider_engine::outbound::dispatch::Outbound;
 use postrider_engine::outbound::lanes::{LaneLimits, Lanes};
@@ -166,6 +167,7 @@ async fn open(
         notices,
         mpsc::unbounded_channel().0,
         mpsc::unbounded_channel().0,
+        Inboxes::default(),
     ));
     // There is nobody else, and nothing runs that would find it out.
     outbound.set_leads(true);
@@ -174,11 +176,11 @@ async fn open(
     (store, outbound, control)
 }
 
-pub(crate) const OPERATOR: Actor = Actor { role: Role::Operator, key: None, tenant: None };
+pub(crate) const OPERATOR: Actor = Actor::postrider();
 
 /// The key of somebody at a tenant.
 pub(crate) fn of(tenant: TenantId, role: Role) -> Actor {
-    Actor { role, key: Some(KeyId::from_bytes([7; 16])), tenant: Some(tenant) }
+    Actor { role, who: Who::Key(KeyId::from_bytes([7; 16])), tenant: Some(tenant) }
 }
 
 pub(crate) fn tenant(id: &str, profile: &str) -> NewTenant {

@@ -15,7 +15,7 @@ use postrider_engine::catalogue::Tenant;
 use postrider_engine::connections::{
     Callback, CallbackOutcome, ClientAuth, Connection, ConnectionPatch, Retry,
 };
-use postrider_engine::control::{Actor, Created, NewConnection, Role};
+use postrider_engine::control::{Actor, Created, NewConnection, Role, Who};
 use postrider_testkit::receiver::{Answer, Gate, Received, Receiver};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
@@ -705,7 +705,7 @@ async fn another_tenants_connection_does_not_exist_and_viewers_change_none() {
         let actor = Actor::postrider();
         assert_eq!(problem(connections.delete(&actor, &other, name).await).0, Code::NotFound);
     }
-    let actor = |role, of: &Tenant| Actor { role, key: None, tenant: Some(of.id) };
+    let actor = |role, of: &Tenant| Actor { role, who: Who::Postrider, tenant: Some(of.id) };
     for (actor, code) in [
         (actor(Role::Viewer, &tenant), Code::Forbidden),
         (actor(Role::Publisher, &tenant), Code::Forbidden),

@@ -7,10 +7,13 @@ mod audit;
 mod connections;
 mod event_types;
 mod idempotency;
+mod inboxes;
 mod jobs;
 mod keys;
 mod profiles;
 mod removal;
+mod sessions;
+mod retry;
 mod step_secrets;
 mod tenants;
 mod webhooks;
@@ -26,10 +29,13 @@ pub use audit::AuditRow;
 pub use connections::{ConnectionFlowRow, ConnectionRow, ConnectionWrite};
 pub use event_types::EventTypeRow;
 pub use idempotency::IdempotencyRow;
+pub use inboxes::{InboxRequestRow, InboxRow, InboxWrite};
 pub use jobs::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow, RecoverRange};
 pub use keys::KeyRow;
 pub use profiles::ProfileRow;
 pub use removal::Removed;
+pub use sessions::{SESSION_LINK, SESSION_PORTAL, SESSION_SIGNED_IN, SessionRow, SessionWrite};
+pub use retry::{Count, Retriable, RetryFilter, RetryPart};
 pub use step_secrets::{StepSecretRow, StepSecretWrite};
 pub use tenants::{PinnedRow, TenantRow};
 pub use webhooks::{SecretRow, SecretState, WebhookRow};
@@ -51,7 +57,10 @@ pub struct ConfigWrite {
     /// Of `tenant`.
     pub step_secrets: Vec<StepSecretWrite>,
     pub connections: Vec<ConnectionWrite>,
+    /// Of `tenant`.
+    pub inboxes: Vec<InboxWrite>,
     pub keys: Vec<KeyRow>,
+    pub sessions: Vec<SessionWrite>,
     pub profile: Option<ProfileWrite>,
     pub jobs: Vec<JobRow>,
     pub audit: Vec<AuditRow>,
@@ -99,7 +108,7 @@ pub enum ConfigOutcome {
     IdTaken,
     /// Nothing was written: the tenant has events, and the change allows none.
     HasHistory,
-    /// Nothing was written: the tenant, or the connection, has changed or gone since it was read.
+    /// Nothing was written: the tenant, or the connection, has changed or gone since it was read, or the link was used.
     Stale,
     /// Nothing was written: the idempotency key was used meanwhile.
     Repeated,
@@ -188,8 +197,16 @@ async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, S
             return Ok(ConfigOutcome::Stale);
         }
     }
+    for inbox in &write.inboxes {
+        inboxes::write(tx, inbox).await?;
+    }
     for key in &write.keys {
         keys::put(tx, key).await?;
+    }
+    for session in &write.sessions {
+        if !sessions::write(tx, session, write.at).await? {
+            return Ok(ConfigOutcome::Stale);
+        }
     }
     for job in &write.jobs {
         jobs::insert(tx, job).await?;

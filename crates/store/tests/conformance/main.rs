@@ -13,12 +13,15 @@ mod claim;
 mod config;
 mod connections;
 mod history;
+mod inboxes;
 mod ledger;
+mod pages;
 mod postgres_only;
 mod reap;
 mod records;
 mod retention;
 mod runs;
+mod sessions;
 mod settle;
 mod sqlite_only;
 mod trouble;
@@ -120,6 +123,15 @@ behaviours! {
         a_backlog_is_counted,
         a_webhook_is_seen_as_it_was_at_a_version,
     }
+    pages {
+        the_health_of_all_webhooks_is_one_answer,
+        totals_are_of_all_tenants_without_tests,
+        a_list_of_many_webhooks_is_in_the_order_of_its_deliveries,
+        deliveries_are_found_by_what_their_last_attempt_came_to,
+        a_rare_filter_looks_at_a_part_and_says_how_far_it_came,
+        text_in_payloads_is_found_part_by_part,
+        an_hour_is_seen_by_the_minute,
+    }
     retention {
         what_is_old_goes_with_all_that_hangs_on_it,
         what_is_open_stays,
@@ -165,12 +177,25 @@ behaviours! {
         runs_and_requests_are_listed_newest_first_by_every_field,
         runs_are_there_after_a_restart,
     }
+    inboxes {
+        an_inbox_keeps_its_newest_requests,
+        an_inbox_answers_what_it_is_told_and_belongs_to_its_tenant,
+        an_inbox_is_deleted_with_what_came_to_it,
+    }
     connections {
         a_lease_is_taken_by_one_and_by_another_when_it_ends,
         a_connection_belongs_to_its_tenant_and_its_version,
         what_expires_soon_is_listed_the_first_to_expire_first,
         an_authorization_is_taken_once_and_the_oldest_make_room,
         a_secret_is_written_over_read_by_name_and_deleted,
+    }
+    sessions {
+        a_session_is_found_until_it_ends_or_expires,
+        a_session_ends_with_its_key_and_with_its_tenant,
+        a_link_is_used_by_one_of_many,
+        portal_sessions_are_listed_newest_first_and_belong_to_their_tenant,
+        open_sessions_are_counted_by_tenant_and_by_key,
+        what_expired_long_ago_goes,
     }
     trouble {
         one_bad_piece_does_not_fail_its_batch,

@@ -33,8 +33,13 @@ static ENTRY: Shape = Shape {
         Field::new("id", Kind::Text, "`aud_…`").required(),
         Field::new("at", Kind::Time, "When.").required(),
         Field::new("tenant", Kind::Text, "Whose; null for the installation.").required().nullable(),
-        Field::new("actor", Kind::Text, "The key's id, or `postrider` for what it did by itself.").required(),
-        Field::new("actorRole", Kind::Text, "The key's role.").required(),
+        Field::new(
+            "actor",
+            Kind::Text,
+            "The id of the key or the session, or `postrider` for what it did by itself.",
+        )
+        .required(),
+        Field::new("actorRole", Kind::Text, "The role of the key or the session.").required(),
         Field::new("action", Kind::Text, "What was done: `webhook.created`, `secret.rotated`, …").required(),
         Field::new("target", Kind::Text, "The id of what was changed.").required(),
         Field::new("before", Kind::Any, "How it was.").required().nullable(),

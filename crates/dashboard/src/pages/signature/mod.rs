@@ -1,0 +1,9 @@
+//! The signature helper: which part of a captured request's signature is wrong. Nothing that is typed here is stored or told.
+
+mod ask;
+mod judge;
+mod shown;
+
+use crate::page::Page;
+
+pub(crate) static PAGES: &[&Page] = &[&ask::ASK, &judge::JUDGE];
