@@ -35,7 +35,7 @@ test("a request that is tried is sent, and what it brings is shown as text", asy
   await page.goto(`${server.url}/docs`);
   await page.getByLabel("API key").fill(OPERATOR_KEY);
   await page.getByLabel("Tenant", { exact: true }).fill("acme");
-  await page.getByRole("navigation").getByRole("link", { name: "Read an event" }).click();
+  await page.getByRole("navigation").getByRole("link", { name: "Read an event", exact: true }).click();
   const operation = page.locator("details.operation[open]");
   await operation.getByLabel("event (path)").fill(event);
   await operation.getByRole("button", { name: "Send" }).click();

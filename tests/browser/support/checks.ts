@@ -16,7 +16,10 @@ export async function accessible(page: Page): Promise<void> {
   const faults: string[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
+    // The light decides about colours only.
+    const axe = new AxeBuilder({ page }).options({ resultTypes: ["violations"] });
+    const rules = colorScheme === "light" ? axe.withTags(RULES) : axe.withRules(["color-contrast"]);
+    const { violations } = await rules.analyze();
     for (const { id, help, nodes } of violations) {
       for (const node of nodes) {
         const why = node.failureSummary?.split("\n").slice(1).map((line) => line.trim()).join("; ");
@@ -48,8 +51,9 @@ export async function fits(page: Page): Promise<void> {
     const root = document.documentElement;
     if (Math.max(root.scrollWidth, document.body.scrollWidth) <= width) return [];
     const beyond = [...document.body.querySelectorAll("*")].filter((element) => element.getBoundingClientRect().right > width + 1);
-    // The innermost ones are what has to be mended.
+    // Of the innermost ones those that reach farthest are what has to be mended.
     const innermost = beyond.filter((element) => !beyond.some((other) => other !== element && element.contains(other)));
+    innermost.sort((one, other) => other.getBoundingClientRect().right - one.getBoundingClientRect().right);
     return [`the page is ${root.scrollWidth} wide`, ...innermost.slice(0, 10).map((element) => element.outerHTML.slice(0, 300))];
   }, width);
   expect(wide, told(`the page is wider than ${width}: ${page.url()}`, wide)).toEqual([]);
