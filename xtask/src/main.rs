@@ -1,6 +1,7 @@
-//! The project's own tool: `cargo xtask test | crash | nodes | bench | openapi`.
+//! The project's own tool: `cargo xtask test | browser | crash | nodes | bench | openapi`.
 
 mod bench;
+mod browser;
 mod clock;
 mod commands;
 mod crash;
@@ -27,6 +28,8 @@ struct Arguments {
 enum Task {
     /// Run everything that has to hold before a change is merged.
     Test(test::Options),
+    /// Do every task of the dashboard in a real browser, at desktop and phone width.
+    Browser(browser::Options),
     /// Kill the server at random moments under load, then compare what everybody saw.
     Crash(crash::Options),
     /// Break what several servers on one PostgreSQL have between them, then compare what everybody saw.
@@ -43,6 +46,7 @@ enum Task {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Test(options) => test::run(&options),
+        Task::Browser(options) => browser::run(&options),
         Task::Crash(options) => crash::run(&options),
         Task::Nodes(options) => nodes::run(&options),
         Task::Bench(options) => bench::run(&options),

@@ -237,6 +237,11 @@ impl Api {
         Ok((status.as_u16(), answer))
     }
 
+    /// As [`Self::ask`], for whoever reads the head too.
+    pub(crate) async fn whole(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Bytes>> {
+        self.connection.answer(request).await
+    }
+
     /// As [`Self::send`], for whoever reads the head too.
     pub(crate) async fn answer(
         &mut self,

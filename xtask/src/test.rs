@@ -40,6 +40,12 @@ const STEPS: &[Step] = &[
         run: tests_on_postgres,
     },
     Step { name: "openapi", what: "docs/openapi.json is what the binary serves", needs: &[], run: openapi },
+    Step {
+        name: "browser",
+        what: "every task of the dashboard in a real browser, at desktop and phone width",
+        needs: &[NODE, NPM, CHROMIUM],
+        run: browser,
+    },
     Step { name: "crash", what: "nothing is lost over a few kills", needs: &[], run: crash },
     Step {
         name: "nodes",
@@ -100,6 +106,10 @@ fn openapi() -> Result<()> {
     xtask(&["openapi", "--check"])
 }
 
+fn browser() -> Result<()> {
+    crate::browser::run(&crate::browser::Options::default())
+}
+
 /// Enough kills to meet each state of a delivery and of a run more than once; hundreds are `cargo xtask crash --kills 200`, and
 /// with `--runs`.
 fn crash() -> Result<()> {
@@ -156,6 +166,8 @@ const NODE: Tool = Tool {
     get: Get::Apt("nodejs"),
 };
 const NPM: Tool = Tool { name: "npm", probe: ("npm", &["--version"]), get: Get::Apt("npm") };
+const CHROMIUM: Tool =
+    Tool { name: "Chromium", probe: ("chromium", &["--version"]), get: Get::Apt("chromium") };
 const PYTHON: Tool = Tool { name: "Python 3", probe: ("python3", &["--version"]), get: Get::Apt("python3") };
 /// What `python3 -m venv` needs; Debian has it in a package of its own.
 const VENV: Tool = Tool {

@@ -45,6 +45,13 @@ function fieldsTable(api, schema, depth) {
   return element("table", {}, element("tbody", {}, ...rows));
 }
 
+// What a body is sent as, or an answer comes as: JSON where that is one of the ways, otherwise the first of them.
+function mediaOf(content) {
+  const ways = Object.entries(content ?? {});
+  const [type, media] = ways.find(([type]) => type === "application/json") ?? ways[0] ?? [];
+  return { type, ...media };
+}
+
 function tryForm(path, method, operation) {
   const inputs = new Map();
   const fields = element("div", { className: "fields" });
@@ -54,8 +61,9 @@ function tryForm(path, method, operation) {
     inputs.set(parameter, input);
     fields.append(element("label", {}, `${parameter.name} (${parameter.in})`, input));
   }
-  const example = operation.requestBody?.content["application/json"].example;
-  const body = example === undefined ? null : element("textarea", { value: JSON.stringify(example, null, 2), spellcheck: false, ariaLabel: "Request body" });
+  const { type, example } = mediaOf(operation.requestBody?.content);
+  const text = typeof example === "string" ? example : JSON.stringify(example, null, 2);
+  const body = example === undefined ? null : element("textarea", { value: text, spellcheck: false, ariaLabel: "Request body" });
   const output = element("pre", { hidden: true, ariaLive: "polite" });
   const send = async () => {
     let target = path;
@@ -68,7 +76,7 @@ function tryForm(path, method, operation) {
     }
     if (byId("key").value) headers.Authorization = `Bearer ${byId("key").value}`;
     if (byId("tenant").value) headers["Postrider-Tenant"] = byId("tenant").value;
-    if (body) headers["Content-Type"] = "application/json";
+    if (body) headers["Content-Type"] = type;
     // Relative to this page, so that it also works below a proxy's prefix.
     const address = `.${target}${query.size ? `?${query}` : ""}`;
     output.hidden = false;
@@ -88,10 +96,10 @@ function tryForm(path, method, operation) {
 
 function operationCard(api, path, method, operation) {
   const content = element("div", {}, element("p", {}, operation.description ?? ""));
-  const request = operation.requestBody?.content["application/json"].schema;
+  const request = mediaOf(operation.requestBody?.content).schema;
   if (request) content.append(element("h3", {}, "Body"), fieldsTable(api, request, 0));
   for (const [status, response] of Object.entries(operation.responses)) {
-    const schema = response.content?.["application/json"]?.schema;
+    const { schema } = mediaOf(response.content);
     if (status === "default") continue;
     content.append(element("h3", {}, `Answer ${status}`));
     if (schema) content.append(fieldsTable(api, schema.properties?.data?.items ?? schema, 0));

@@ -12,9 +12,9 @@ use crate::endpoint::{Answer, Endpoint, Gives, Takes, answer_bytes};
 pub(crate) static ENDPOINTS: &[&Endpoint] = &[&OPENAPI, &PAGE, &SCRIPT, &STYLE];
 
 /// Scripts, styles and requests from this server only; no frames, no forms, no plug-ins. A payload that finds its way
-/// onto the page stays text.
+/// onto the page stays text. `data:` is the page's icon, which is none.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-    img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static OPENAPI: Endpoint = Endpoint {
     method: Method::GET,

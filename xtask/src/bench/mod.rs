@@ -5,6 +5,7 @@
 
 mod inbound;
 mod load;
+mod pages;
 mod raw;
 mod receiver;
 mod records;
@@ -35,7 +36,7 @@ pub(crate) enum Kind {
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours, records, inbound; on PostgreSQL also nodes, claims.
+    /// Run these scenarios only: single, tenants, fanout, batch, steady, backlog, neighbours, records, inbound, pages; on PostgreSQL also nodes, claims.
     #[arg(long = "only", value_name = "SCENARIO")]
     only: Vec<String>,
     /// A tenth of the load: for trying it out, not for quoting.

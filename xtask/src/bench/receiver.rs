@@ -55,6 +55,16 @@ impl Sink {
         format!("http://{}/hang", self.address)
     }
 
+    /// Of a receiver that refuses everything.
+    pub(super) fn refusing_url(&self) -> String {
+        format!("http://{}/refuse", self.address)
+    }
+
+    /// Of a receiver that asks to be tried again in a day.
+    pub(super) fn later_url(&self) -> String {
+        format!("http://{}/later", self.address)
+    }
+
     pub(super) async fn reset(&self) -> Result<()> {
         self.ask("reset").await.map(drop)
     }

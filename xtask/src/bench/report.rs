@@ -11,7 +11,7 @@ use crate::failure::Result;
 /// One measured number, and what is asked of it.
 #[derive(Clone, Debug)]
 pub(super) struct Figure {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     pub(super) value: f64,
     pub(super) unit: Unit,
     pub(super) asked: Asked,
@@ -21,6 +21,7 @@ pub(super) struct Figure {
 pub(super) enum Unit {
     PerSecond,
     Ms,
+    Kib,
     Mib,
     Times,
 }
@@ -35,8 +36,8 @@ pub(super) enum Asked {
 }
 
 impl Figure {
-    pub(super) fn new(name: &'static str, value: f64, unit: Unit, asked: Asked) -> Self {
-        Self { name, value, unit, asked }
+    pub(super) fn new(name: &str, value: f64, unit: Unit, asked: Asked) -> Self {
+        Self { name: name.to_owned(), value, unit, asked }
     }
 }
 
@@ -45,6 +46,7 @@ impl Unit {
         match self {
             Self::PerSecond => "/s",
             Self::Ms => "ms",
+            Self::Kib => "KiB",
             Self::Mib => "MiB",
             Self::Times => "×",
         }
@@ -155,7 +157,7 @@ impl Report {
 fn number(figure: &Figure) -> String {
     let unit = figure.unit.name();
     match figure.unit {
-        Unit::PerSecond | Unit::Mib => format!("{:.0} {unit}", figure.value),
+        Unit::PerSecond | Unit::Kib | Unit::Mib => format!("{:.0} {unit}", figure.value),
         Unit::Ms | Unit::Times => format!("{:.3} {unit}", figure.value),
     }
 }

@@ -84,6 +84,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: |world| Box::pin(inbound(world)),
     },
     Scenario {
+        name: "pages",
+        what: "every page of the dashboard, and its live tail, beside 1,000,000 deliveries of 10,000 webhooks",
+        on: BOTH,
+        run: |world| Box::pin(pages(world)),
+    },
+    Scenario {
         name: "nodes",
         what: "two nodes against one, one tenant with a webhook on each: three pairs",
         on: &[Kind::Postgres],
@@ -569,5 +575,12 @@ async fn inbound(world: &World<'_>) -> Result<Vec<Figure>> {
     for figure in &mut figures {
         figure.asked = world.asked(figure.asked, Asked::Nothing);
     }
+    Ok(figures)
+}
+
+async fn pages(world: &World<'_>) -> Result<Vec<Figure>> {
+    let house = House::open(world, 0, &[]).await?;
+    let figures = super::pages::measure(&house.server, &world.sink, world.scale).await?;
+    house.close().await?;
     Ok(figures)
 }

@@ -3,7 +3,7 @@
 //! It has a process of its own, so that neither the raw client nor the product pays for it. Requests to `/s/N` are counted
 //! in slot N and answered with an empty 200; where the body holds `"sentAt":NANOSECONDS`, the time since then is kept as
 //! a latency. Requests to `/gate/N` are refused with 503 until the driver opens the gates, and then counted like those to
-//! `/s/N`. Requests to `/hang` are never answered. `/control/…` is for the driver.
+//! `/s/N`. Requests to `/hang` are never answered, those to `/refuse` and `/later` with 503. `/control/…` is for the driver.
 
 use std::io::{ErrorKind, Result as IoResult, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,6 +25,7 @@ const HEADERS_MAX: usize = 64;
 const BUFFER_BYTES: usize = 32 * 1024;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
 const CLOSED: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+const LATER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 86400\r\ncontent-length: 0\r\n\r\n";
 
 #[derive(Default)]
 struct Slot {
@@ -88,6 +89,8 @@ async fn serve(mut stream: TcpStream, slots: &Slots) -> IoResult<()> {
                     count(&mut slots.lock()[slot], bytes, request.body_at);
                     answers.extend_from_slice(OK);
                 }
+                Ask::Refuse => answers.extend_from_slice(CLOSED),
+                Ask::Later => answers.extend_from_slice(LATER),
                 Ask::Hang => return std::future::pending().await,
                 Ask::Stats(slot) => {
                     let mut all = slots.lock();
@@ -159,6 +162,8 @@ enum Ask {
     Count(usize),
     Gate(usize),
     Hang,
+    Refuse,
+    Later,
     Progress(usize),
     Stats(usize),
     Sample(usize),
@@ -197,6 +202,8 @@ impl Ask {
         }
         match path.split_once("/control/").map(|(_, ask)| ask.split_once('/').unwrap_or((ask, "0"))) {
             None if path == "/hang" => Some(Self::Hang),
+            None if path == "/refuse" => Some(Self::Refuse),
+            None if path == "/later" => Some(Self::Later),
             Some(("progress", number)) => slot(number).map(Self::Progress),
             Some(("stats", number)) => slot(number).map(Self::Stats),
             Some(("sample", number)) => slot(number).map(Self::Sample),
