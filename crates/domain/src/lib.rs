@@ -12,6 +12,7 @@ pub mod expression;
 pub mod id;
 pub mod inbound;
 pub mod json;
+pub mod latency;
 pub mod limits;
 mod nearest;
 pub mod pattern;

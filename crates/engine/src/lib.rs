@@ -26,12 +26,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider_domain::event::EventKind;
-use postrider_domain::id::DeliveryId;
+use postrider_domain::id::{DeliveryId, TenantId};
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
 use postrider_egress::Egress;
-use postrider_store::{NewIdempotency, Store, StoreError};
+use postrider_store::{NewIdempotency, Store, StoreError, StoredEvent};
 use tokio::sync::mpsc;
 
 pub use budgets::egress_budgets;
@@ -44,9 +44,11 @@ pub use error::EngineError;
 use inbound::Inbound;
 use metrics::Metrics;
 use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Published, ReplayOutcome};
+use outbound::explain::{self, Explained};
 use outbound::ingest::{self, Draft, Publication};
 use outbound::lanes::{LaneLimits, Lanes};
 use outbound::settle;
+use outbound::stirrings::Changes;
 use tasks::Tasks;
 use workflow::Runner;
 
@@ -191,6 +193,19 @@ impl Engine {
     /// what the last ones came to.
     pub fn in_hand(&self) -> usize {
         self.0.outbound.lanes.in_hand()
+    }
+
+    /// Tells when something changes in a tenant, for a page that is open. Of this process's work only: look now and then, too.
+    ///
+    /// # Errors
+    /// `overloaded`, when as many watch as may.
+    pub fn changes(&self, tenant: TenantId) -> Result<Changes, Problem> {
+        self.0.outbound.stirrings.watch(tenant)
+    }
+
+    /// What became of an event at every webhook, or exactly why not.
+    pub async fn explain(&self, tenant: &Tenant, event: &StoredEvent) -> Result<Explained, StoreError> {
+        explain::explain(self.store(), tenant, event).await
     }
 
     /// Prometheus' text.

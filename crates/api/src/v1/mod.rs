@@ -41,6 +41,7 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &deliveries::list::ENDPOINT,
     &deliveries::get::ENDPOINT,
     &deliveries::retry::ENDPOINT,
+    &deliveries::retry_many::ENDPOINT,
     &event_types::list::ENDPOINT,
     &event_types::get::ENDPOINT,
     &event_types::put::ENDPOINT,

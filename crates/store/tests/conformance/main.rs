@@ -14,6 +14,7 @@ mod config;
 mod connections;
 mod history;
 mod ledger;
+mod pages;
 mod postgres_only;
 mod reap;
 mod records;
@@ -119,6 +120,15 @@ behaviours! {
         what_is_due_is_listed_per_webhook,
         a_backlog_is_counted,
         a_webhook_is_seen_as_it_was_at_a_version,
+    }
+    pages {
+        the_health_of_all_webhooks_is_one_answer,
+        totals_are_of_all_tenants_without_tests,
+        a_list_of_many_webhooks_is_in_the_order_of_its_deliveries,
+        deliveries_are_found_by_what_their_last_attempt_came_to,
+        a_rare_filter_looks_at_a_part_and_says_how_far_it_came,
+        text_in_payloads_is_found_part_by_part,
+        an_hour_is_seen_by_the_minute,
     }
     retention {
         what_is_old_goes_with_all_that_hangs_on_it,
