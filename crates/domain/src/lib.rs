@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments: no I/O, no clock, no randomness, no async runtime. Time and
 //! randomness are described by the seams in [`time`] and [`random`] and handed in by whoever owns the process.
 
+pub mod capture;
 pub mod classify;
 pub mod connection;
 pub mod delivery;

@@ -270,3 +270,24 @@ pub const RETRY_BATCH_LOOKED_AT: usize = 20_000;
 /// Pages that are told of changes as they happen: each holds a connection. In all, and of one tenant.
 pub const WATCHERS_MAX: usize = 256;
 pub const WATCHERS_PER_TENANT_MAX: usize = 16;
+
+/// Inboxes of one tenant: some for each who tries webhooks at the same time.
+pub const INBOXES_PER_TENANT_MAX: usize = 20;
+/// Requests that an inbox keeps, the newest: one page of a list. All inboxes of a tenant hold some 128 MiB at the most.
+pub const INBOX_REQUESTS_MAX: usize = 100;
+/// Of a request's body, what an inbox keeps.
+pub const INBOX_BODY_KEPT_BYTES: usize = 64 * 1024;
+/// Of a request's headers, what an inbox keeps, names and values together: what most servers take at all.
+pub const INBOX_HEADERS_KEPT_BYTES: usize = 16 * 1024;
+/// What an inbox reads of a body from outside: more than any event is long. Only what is kept is held.
+pub const INBOX_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// What an inbox takes, in all: each request is a transaction that work waits for. A burst may fill the inbox once.
+pub const INBOX_REQUESTS_PER_SECOND: f64 = 20.0;
+pub const INBOX_REQUESTS_AT_ONCE: f64 = INBOX_REQUESTS_MAX as f64;
+/// Inboxes whose rate is remembered; beyond it, all begin anew.
+pub const INBOX_RATES_KEPT: usize = 10_000;
+
+/// What a dry run shows of requests, in all: a tenant's 1,000 webhooks could each get 256 KiB.
+pub const PREVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A captured request that is pasted: more than any that Postrider sends.
+pub const CAPTURE_BYTES_MAX: usize = 16 * 1024 * 1024;

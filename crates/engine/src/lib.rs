@@ -3,7 +3,7 @@
 //! [`Engine`] is what the API, the pages and the binary hold. Folders are flows, files are stations, in reading order:
 //! `catalogue` is what all of them know of the configuration; `accept` is the only door to disk; `outbound` takes an
 //! event to its receivers; `derive` makes events of records and of time; `inbound` takes requests, and `workflow` does
-//! their runs; `control` writes the configuration; `connections` gets tokens for steps; `clock` does what time asks for;
+//! their runs; `inbox` is a receiver to try webhooks with; `control` writes the configuration; `connections` gets tokens for steps; `clock` does what time asks for;
 //! `nodes` lives with other processes on the same database.
 
 pub mod accept;
@@ -15,6 +15,7 @@ pub mod control;
 pub mod derive;
 mod error;
 pub mod inbound;
+pub mod inbox;
 pub mod metrics;
 mod nodes;
 mod notices;
@@ -31,6 +32,7 @@ use postrider_domain::problem::{Code, Problem};
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
 use postrider_egress::Egress;
+use postrider_store::config::InboxRow;
 use postrider_store::{NewIdempotency, Store, StoreError, StoredEvent};
 use tokio::sync::mpsc;
 
@@ -42,6 +44,7 @@ use derive::Derive;
 use derive::scan::Scanned;
 pub use error::EngineError;
 use inbound::Inbound;
+use inbox::Inboxes;
 use metrics::Metrics;
 use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Published, ReplayOutcome};
 use outbound::explain::{self, Explained};
@@ -60,6 +63,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     pub installation: Installation,
     pub lanes: LaneLimits,
+    /// The base of every URL that is handed out: what URLs of inboxes begin with. None where nobody listens.
+    pub public_url: Option<String>,
 }
 
 const POISON: &str = "because no holder of this lock panics";
@@ -106,6 +111,7 @@ impl Engine {
             notices,
             settled,
             run_wants,
+            Inboxes::new(parts.public_url.as_deref()),
         ));
         let control = Control::new(outbound.clone(), parts.installation);
         nodes::enter(&outbound).await?;
@@ -168,8 +174,26 @@ impl Engine {
         &self.0.inbound
     }
 
+    /// The inbox behind a URL, when it may take a request from outside now. `Err`: the answer.
+    pub async fn inbox_admit(&self, slug: &str) -> Result<Result<InboxRow, inbox::Answered>, EngineError> {
+        Ok(inbox::admit(&self.0.outbound, slug, inbox::Sender::Anybody).await?)
+    }
+
+    /// Writes a request from outside down, of an inbox that [`Self::inbox_admit`] found.
+    pub async fn inbox_receive(
+        &self,
+        inbox: &InboxRow,
+        came: inbox::Came,
+    ) -> Result<inbox::Answered, EngineError> {
+        Ok(inbox::write(&self.0.outbound, inbox, inbox::Sender::Anybody, came).await?)
+    }
+
     pub fn catalogue(&self) -> &Catalogue {
         &self.0.outbound.catalogue
+    }
+
+    pub(crate) fn outbound(&self) -> &Arc<Outbound> {
+        &self.0.outbound
     }
 
     /// For reading.

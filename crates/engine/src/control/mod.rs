@@ -14,6 +14,7 @@ mod connections;
 mod deletion;
 mod event_types;
 mod follow;
+mod inboxes;
 mod jobs;
 mod keys;
 mod load;

@@ -32,6 +32,7 @@ use super::settle;
 use super::stirrings::Stirrings;
 use crate::accept::{Accept, Answer, Mint};
 use crate::catalogue::{Catalogue, Pinned, Tenant, Webhook};
+use crate::inbox::Inboxes;
 use crate::metrics::Metrics;
 
 /// Something that another flow must act on.
@@ -46,7 +47,7 @@ pub enum Notice {
 pub const NOTICES_MAX: usize = 1024;
 
 /// To the tenant, whose event cannot be rendered any more.
-const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
+pub(super) const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
                           Ask the operator to check the data folder, and publish the event again.";
 
 /// Rounds of the runtime for which a delivery lets others go first. Under load, what comes in is then in the writer's queue
@@ -74,6 +75,7 @@ pub struct Outbound {
     pub settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
     /// What may be claimed of runs, for the flow that works on them. One for each of their lanes at most.
     run_wants: mpsc::UnboundedSender<Vec<(WorkflowId, Want)>>,
+    pub inboxes: Inboxes,
     /// Set once, when the engine is put together.
     pub follow: OnceLock<Follow>,
     pub arrivals: Arrivals,
@@ -170,6 +172,7 @@ impl Outbound {
         notices: mpsc::Sender<Notice>,
         settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
         run_wants: mpsc::UnboundedSender<Vec<(WorkflowId, Want)>>,
+        inboxes: Inboxes,
     ) -> Self {
         let accept = Accept::new(store.clone(), clock.clone(), random.clone());
         // Among nodes it has to be found out.
@@ -187,6 +190,7 @@ impl Outbound {
             notices,
             settled,
             run_wants,
+            inboxes,
             follow: OnceLock::new(),
             arrivals: Arrivals::default(),
             stirrings: Arc::default(),

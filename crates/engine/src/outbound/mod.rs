@@ -2,7 +2,7 @@
 //!
 //! `ingest` → `crate::catalogue` → `matcher` → `due` → `lanes` → (accept) → `dispatch` → `attempt` → `settle`. Retries,
 //! replays, operational events and what later flows emit all join this way; there is no second sender. This flow
-//! imports no other flow.
+//! imports no other flow. `preview` and `rendered` show what it would send.
 
 pub mod arrivals;
 pub mod attempt;
@@ -13,5 +13,7 @@ pub mod in_hand;
 pub mod ingest;
 pub mod lanes;
 pub mod matcher;
+pub mod preview;
+pub mod rendered;
 pub mod settle;
 pub mod stirrings;

@@ -7,6 +7,7 @@ mod audit;
 mod connections;
 mod event_types;
 mod idempotency;
+mod inboxes;
 mod jobs;
 mod keys;
 mod profiles;
@@ -27,6 +28,7 @@ pub use audit::AuditRow;
 pub use connections::{ConnectionFlowRow, ConnectionRow, ConnectionWrite};
 pub use event_types::EventTypeRow;
 pub use idempotency::IdempotencyRow;
+pub use inboxes::{InboxRequestRow, InboxRow, InboxWrite};
 pub use jobs::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow, RecoverRange};
 pub use keys::KeyRow;
 pub use profiles::ProfileRow;
@@ -53,6 +55,8 @@ pub struct ConfigWrite {
     /// Of `tenant`.
     pub step_secrets: Vec<StepSecretWrite>,
     pub connections: Vec<ConnectionWrite>,
+    /// Of `tenant`.
+    pub inboxes: Vec<InboxWrite>,
     pub keys: Vec<KeyRow>,
     pub profile: Option<ProfileWrite>,
     pub jobs: Vec<JobRow>,
@@ -189,6 +193,9 @@ async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, S
         if !connections::write(tx, connection).await? {
             return Ok(ConfigOutcome::Stale);
         }
+    }
+    for inbox in &write.inboxes {
+        inboxes::write(tx, inbox).await?;
     }
     for key in &write.keys {
         keys::put(tx, key).await?;

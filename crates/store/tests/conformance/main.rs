@@ -13,6 +13,7 @@ mod claim;
 mod config;
 mod connections;
 mod history;
+mod inboxes;
 mod ledger;
 mod pages;
 mod postgres_only;
@@ -174,6 +175,11 @@ behaviours! {
         what_triggers_took_long_ago_is_forgotten,
         runs_and_requests_are_listed_newest_first_by_every_field,
         runs_are_there_after_a_restart,
+    }
+    inboxes {
+        an_inbox_keeps_its_newest_requests,
+        an_inbox_answers_what_it_is_told_and_belongs_to_its_tenant,
+        an_inbox_is_deleted_with_what_came_to_it,
     }
     connections {
         a_lease_is_taken_by_one_and_by_another_when_it_ends,
