@@ -1,7 +1,11 @@
 //! The pages: one file for each, one folder for each noun.
 
+mod deliveries;
+mod dry_run;
 mod entry;
+mod events;
 mod home;
+mod jobs;
 mod tenants;
 
 use crate::page::Page;
@@ -25,4 +29,10 @@ pub(crate) static PUBLIC: &[&Page] = &[
 pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
-pub(crate) static TENANT: &[&Page] = &[&home::HEALTH];
+pub(crate) static TENANT: &[&[&Page]] = &[
+    &[&home::HEALTH],
+    deliveries::PAGES,
+    events::PAGES,
+    jobs::PAGES,
+    dry_run::PAGES,
+];

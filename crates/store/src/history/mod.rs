@@ -13,7 +13,7 @@ mod statistics;
 mod totals;
 
 pub use deliveries::{DeliveryFilter, DeliveryPage, StoredDelivery};
-pub use events::{EventFilter, Order, WebhookVersion};
+pub use events::{EventFilter, EventPage, Order, WebhookVersion};
 pub use health::{HEALTH_HOURS, HourOutcome, NewestOutcome, WebhookHealth};
 pub use ledger::LedgerRow;
 pub use minutes::{Minute, Minutes};
