@@ -272,7 +272,6 @@ pub const RETRY_BATCH_LOOKED_AT: usize = 20_000;
 /// Pages that are told of changes as they happen: each holds a connection. In all, and of one tenant.
 pub const WATCHERS_MAX: usize = 256;
 pub const WATCHERS_PER_TENANT_MAX: usize = 16;
-
 /// Inboxes of one tenant: some for each who tries webhooks at the same time.
 pub const INBOXES_PER_TENANT_MAX: usize = 20;
 /// Requests that an inbox keeps, the newest: one page of a list. All inboxes of a tenant hold some 128 MiB at the most.
