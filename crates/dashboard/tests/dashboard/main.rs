@@ -1,5 +1,8 @@
 //! The pages as a browser without script sees them: in process, over a real store, with a clock that stands until a test
 //! moves it.
 
+mod causes;
+mod deliveries;
 mod entry;
+mod events;
 mod world;
