@@ -1,7 +1,10 @@
 //! The pages: one file for each, one folder for each noun.
 
 mod audit;
+mod deliveries;
+mod dry_run;
 mod entry;
+mod events;
 mod home;
 mod inbox;
 mod jobs;
@@ -32,7 +35,7 @@ pub(crate) static PUBLIC: &[&Page] = &[
 
 /// Below `/dashboard`.
 pub(crate) static INSTALLATION: &[&[&Page]] =
-    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES, jobs::PAGES];
+    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
@@ -45,4 +48,8 @@ pub(crate) static TENANT: &[&[&Page]] = &[
     portal_links::PAGES,
     signature::PAGES,
     inbox::PAGES,
+    deliveries::PAGES,
+    events::PAGES,
+    jobs::PAGES,
+    dry_run::PAGES,
 ];

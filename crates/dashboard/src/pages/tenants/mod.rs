@@ -4,10 +4,11 @@ mod create;
 mod delete;
 mod facts;
 mod list;
+mod removal;
 
 use crate::page::Page;
 
-pub(crate) static PAGES: &[&Page] = &[&list::LIST, &facts::LEDGER, &create::FORM, &create::CREATED];
+pub(crate) static PAGES: &[&Page] = &[&list::LIST, &facts::LEDGER, &create::FORM, &create::CREATED, &removal::SHOW];
 
 /// Of one tenant.
 pub(crate) static TENANT_PAGES: &[&Page] = &[&delete::ASKED, &delete::DELETED];
