@@ -65,6 +65,7 @@ impl World {
             random,
             installation: Installation { require_https: false },
             lanes: LaneLimits::default(),
+            public_url: Some(PUBLIC_URL.to_owned()),
         })
         .await
         .expect("an engine starts on an empty store");
