@@ -3,6 +3,7 @@
 mod entry;
 mod home;
 mod tenants;
+mod webhooks;
 
 use crate::page::Page;
 
@@ -25,4 +26,4 @@ pub(crate) static PUBLIC: &[&Page] = &[
 pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
-pub(crate) static TENANT: &[&Page] = &[&home::HEALTH];
+pub(crate) static TENANT: &[&[&Page]] = &[home::PAGES, webhooks::PAGES];
