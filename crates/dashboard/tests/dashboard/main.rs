@@ -2,4 +2,5 @@
 //! moves it.
 
 mod entry;
+mod webhooks;
 mod world;
