@@ -12,6 +12,7 @@ mod scans;
 mod settings;
 mod signature;
 mod tenants;
+mod webhooks;
 
 use crate::page::Page;
 
@@ -36,7 +37,7 @@ pub(crate) static INSTALLATION: &[&[&Page]] =
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
-    &[&home::HEALTH],
+    home::PAGES,
     settings::PAGES,
     tenants::TENANT_PAGES,
     keys::TENANT_PAGES,
@@ -45,4 +46,5 @@ pub(crate) static TENANT: &[&[&Page]] = &[
     portal_links::PAGES,
     signature::PAGES,
     inbox::PAGES,
+    webhooks::PAGES,
 ];
