@@ -1,7 +1,10 @@
 //! The pages: one file for each, one folder for each noun.
 
 mod audit;
+mod deliveries;
+mod dry_run;
 mod entry;
+mod events;
 mod home;
 mod inbox;
 mod jobs;
@@ -9,6 +12,7 @@ mod keys;
 mod portal_links;
 mod profiles;
 mod scans;
+mod sent_again;
 mod settings;
 mod signature;
 mod tenants;
@@ -47,4 +51,8 @@ pub(crate) static TENANT: &[&[&Page]] = &[
     signature::PAGES,
     inbox::PAGES,
     webhooks::PAGES,
+    deliveries::PAGES,
+    events::PAGES,
+    sent_again::PAGES,
+    dry_run::PAGES,
 ];
