@@ -1,8 +1,17 @@
 //! The pages: one file for each, one folder for each noun.
 
+mod connections;
 mod entry;
+mod event_types;
 mod home;
+mod records;
+mod requests;
+mod runs;
+mod secrets;
 mod tenants;
+mod triggers;
+mod typed;
+mod workflows;
 
 use crate::page::Page;
 
@@ -25,4 +34,14 @@ pub(crate) static PUBLIC: &[&Page] = &[
 pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
-pub(crate) static TENANT: &[&Page] = &[&home::HEALTH];
+pub(crate) static TENANT: &[&[&Page]] = &[
+    &[&home::HEALTH],
+    event_types::PAGES,
+    records::PAGES,
+    workflows::PAGES,
+    triggers::PAGES,
+    requests::PAGES,
+    runs::PAGES,
+    secrets::PAGES,
+    connections::PAGES,
+];
