@@ -118,6 +118,8 @@ pub(crate) enum Gives {
     Json(StatusCode, &'static Shape),
     /// 201 for what is new, 200 for what was there.
     Written(&'static Shape),
+    /// 202 with the first for what goes on from here, 200 with the second for what was only asked about.
+    Started(&'static Shape, &'static Shape),
     /// `{data: […], nextCursor}`.
     List(&'static Shape),
     Nothing,

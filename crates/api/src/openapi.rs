@@ -69,6 +69,10 @@ fn visit_shapes(endpoint: &Endpoint, shapes: &mut Vec<&'static Shape>) {
     }
     match endpoint.gives {
         Gives::Json(_, shape) | Gives::Written(shape) | Gives::List(shape) => shape.visit(shapes),
+        Gives::Started(job, preview) => {
+            job.visit(shapes);
+            preview.visit(shapes);
+        }
         Gives::Nothing | Gives::Other(_) | Gives::Page => {}
     }
 }
@@ -210,6 +214,14 @@ fn responses(endpoint: &Endpoint) -> Value {
             let written = |what: &str| json!({"description": what, "content": {"application/json": {"schema": schema}}});
             responses.insert("201".to_owned(), written("It is new."));
             (200, written("It was there, and is changed."))
+        }
+        Gives::Started(job, preview) => {
+            let answered = |what: &str, shape: &Shape| {
+                let schema = json!({"$ref": reference(shape.name)});
+                json!({"description": what, "content": {"application/json": {"schema": schema}}})
+            };
+            responses.insert("200".to_owned(), answered("Nothing was done.", preview));
+            (202, answered("It has begun.", job))
         }
         Gives::List(shape) => {
             let schema = json!({

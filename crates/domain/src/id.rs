@@ -154,6 +154,17 @@ id!(
     "con_"
 );
 
+id!(
+    /// A receiver of ours, to try webhooks with.
+    InboxId,
+    "inb_"
+);
+id!(
+    /// A request that came to an inbox.
+    InboxRequestId,
+    "inr_"
+);
+
 fn uuid_v7(now: Timestamp, random: &dyn Random) -> Uuid {
     let mut bytes = [0u8; 10];
     random.fill(&mut bytes);

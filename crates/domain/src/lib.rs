@@ -3,6 +3,7 @@
 //! Everything here is a function of its arguments: no I/O, no clock, no randomness, no async runtime. Time and
 //! randomness are described by the seams in [`time`] and [`random`] and handed in by whoever owns the process.
 
+pub mod capture;
 pub mod classify;
 pub mod connection;
 pub mod delivery;
@@ -12,6 +13,7 @@ pub mod expression;
 pub mod id;
 pub mod inbound;
 pub mod json;
+pub mod latency;
 pub mod limits;
 mod nearest;
 pub mod pattern;

@@ -240,3 +240,53 @@ pub const PROVIDER_RETRY_MAX: Duration = Duration::from_secs(300);
 pub const REFRESH_TENANTS_AT_ONCE: usize = 64;
 /// Calls of providers at one time, in all: each holds a socket.
 pub const PROVIDER_CALLS_MAX: usize = 1024;
+
+/// Waiting deliveries that the health of a tenant's webhooks counts, over all of them, so that a page is there in a moment
+/// whatever waits: each webhook gets an equal share, within the two bounds below.
+pub const WAITING_COUNTED_IN_ALL: usize = 100_000;
+pub const WAITING_COUNTED_PER_WEBHOOK_MIN: usize = 100;
+pub const WAITING_COUNTED_PER_WEBHOOK_MAX: usize = 10_000;
+/// Rows that one request for a filtered list of deliveries looks at: some 60 ms with their events.
+pub const DELIVERIES_LOOKED_AT_MAX: usize = 20_000;
+/// Events that one search in payloads looks at, how many bytes of them, how far back, and how many it shows.
+pub const SEARCH_EVENTS_MAX: usize = 10_000;
+pub const SEARCH_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const SEARCH_BACK_MAX: Duration = Duration::from_secs(24 * 3600);
+pub const SEARCH_HITS_MAX: usize = 50;
+/// Of a search's events, as many as are in memory at one time.
+pub const SEARCH_BATCH_EVENTS: usize = 500;
+pub const SEARCH_BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// What is searched for.
+pub const SEARCH_TEXT_BYTES_MAX: usize = 200;
+/// Attempts that a chart by the minute is made from: 83 a minute over an hour, or the newest of more.
+pub const MINUTES_ATTEMPTS_MAX: usize = 5000;
+/// Deliveries that are named one by one to be sent again.
+pub const RETRY_IDS_MAX: usize = 1000;
+/// Failed deliveries that are looked at to say how many a retry would send again; beyond it: at least so many.
+pub const RETRY_COUNT_MAX: usize = 100_000;
+/// New deliveries in one transaction of a retry, and failed ones that are looked at for them.
+pub const RETRY_BATCH_ROWS: usize = 500;
+pub const RETRY_BATCH_LOOKED_AT: usize = 20_000;
+/// Pages that are told of changes as they happen: each holds a connection. In all, and of one tenant.
+pub const WATCHERS_MAX: usize = 256;
+pub const WATCHERS_PER_TENANT_MAX: usize = 16;
+/// Inboxes of one tenant: some for each who tries webhooks at the same time.
+pub const INBOXES_PER_TENANT_MAX: usize = 20;
+/// Requests that an inbox keeps, the newest: one page of a list. All inboxes of a tenant hold some 128 MiB at the most.
+pub const INBOX_REQUESTS_MAX: usize = 100;
+/// Of a request's body, what an inbox keeps.
+pub const INBOX_BODY_KEPT_BYTES: usize = 64 * 1024;
+/// Of a request's headers, what an inbox keeps, names and values together: what most servers take at all.
+pub const INBOX_HEADERS_KEPT_BYTES: usize = 16 * 1024;
+/// What an inbox reads of a body from outside: more than any event is long. Only what is kept is held.
+pub const INBOX_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// What an inbox takes, in all: each request is a transaction that work waits for. A burst may fill the inbox once.
+pub const INBOX_REQUESTS_PER_SECOND: f64 = 20.0;
+pub const INBOX_REQUESTS_AT_ONCE: f64 = INBOX_REQUESTS_MAX as f64;
+/// Inboxes whose rate is remembered; beyond it, all begin anew.
+pub const INBOX_RATES_KEPT: usize = 10_000;
+
+/// What a dry run shows of requests, in all: a tenant's 1,000 webhooks could each get 256 KiB.
+pub const PREVIEW_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// A captured request that is pasted: more than any that Postrider sends.
+pub const CAPTURE_BYTES_MAX: usize = 16 * 1024 * 1024;

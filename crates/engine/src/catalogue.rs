@@ -223,6 +223,8 @@ pub struct Webhook {
     pub url: String,
     /// The URL under today's policy: one that was stored when it was allowed may be forbidden now.
     pub target: Result<Target, UrlRefusal>,
+    /// The slug of the inbox that the URL is: it is handed over in process, to inboxes of the same tenant.
+    pub inbox: Option<String>,
     pub patterns: Patterns,
     pub enabled: bool,
     /// Why Postrider switched it off; none when a person did, or when it is on.

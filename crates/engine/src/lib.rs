@@ -3,7 +3,7 @@
 //! [`Engine`] is what the API, the pages and the binary hold. Folders are flows, files are stations, in reading order:
 //! `catalogue` is what all of them know of the configuration; `accept` is the only door to disk; `outbound` takes an
 //! event to its receivers; `derive` makes events of records and of time; `inbound` takes requests, and `workflow` does
-//! their runs; `control` writes the configuration; `connections` gets tokens for steps; `clock` does what time asks for;
+//! their runs; `inbox` is a receiver to try webhooks with; `control` writes the configuration; `connections` gets tokens for steps; `clock` does what time asks for;
 //! `nodes` lives with other processes on the same database.
 
 pub mod accept;
@@ -15,6 +15,7 @@ pub mod control;
 pub mod derive;
 mod error;
 pub mod inbound;
+pub mod inbox;
 pub mod metrics;
 mod nodes;
 mod notices;
@@ -26,11 +27,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use postrider_domain::event::EventKind;
-use postrider_domain::id::DeliveryId;
+use postrider_domain::id::{DeliveryId, TenantId};
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
 use postrider_egress::Egress;
+use postrider_store::{NewIdempotency, Store, StoreError, StoredEvent};
+use postrider_store::config::InboxRow;
 use postrider_store::{NewIdempotency, Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -42,11 +45,14 @@ use derive::Derive;
 use derive::scan::Scanned;
 pub use error::EngineError;
 use inbound::Inbound;
+use inbox::Inboxes;
 use metrics::Metrics;
 use outbound::dispatch::{Audience, NOTICES_MAX, Outbound, PublishOutcome, Published, ReplayOutcome};
+use outbound::explain::{self, Explained};
 use outbound::ingest::{self, Draft, Publication};
 use outbound::lanes::{LaneLimits, Lanes};
 use outbound::settle;
+use outbound::stirrings::Changes;
 use tasks::Tasks;
 use workflow::Runner;
 
@@ -58,6 +64,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     pub installation: Installation,
     pub lanes: LaneLimits,
+    /// The base of every URL that is handed out: what URLs of inboxes begin with. None where nobody listens.
+    pub public_url: Option<String>,
 }
 
 const POISON: &str = "because no holder of this lock panics";
@@ -104,6 +112,7 @@ impl Engine {
             notices,
             settled,
             run_wants,
+            Inboxes::new(parts.public_url.as_deref()),
         ));
         let control = Control::new(outbound.clone(), parts.installation);
         nodes::enter(&outbound).await?;
@@ -166,8 +175,26 @@ impl Engine {
         &self.0.inbound
     }
 
+    /// The inbox behind a URL, when it may take a request from outside now. `Err`: the answer.
+    pub async fn inbox_admit(&self, slug: &str) -> Result<Result<InboxRow, inbox::Answered>, EngineError> {
+        Ok(inbox::admit(&self.0.outbound, slug, inbox::Sender::Anybody).await?)
+    }
+
+    /// Writes a request from outside down, of an inbox that [`Self::inbox_admit`] found.
+    pub async fn inbox_receive(
+        &self,
+        inbox: &InboxRow,
+        came: inbox::Came,
+    ) -> Result<inbox::Answered, EngineError> {
+        Ok(inbox::write(&self.0.outbound, inbox, inbox::Sender::Anybody, came).await?)
+    }
+
     pub fn catalogue(&self) -> &Catalogue {
         &self.0.outbound.catalogue
+    }
+
+    pub(crate) fn outbound(&self) -> &Arc<Outbound> {
+        &self.0.outbound
     }
 
     /// For reading.
@@ -191,6 +218,19 @@ impl Engine {
     /// what the last ones came to.
     pub fn in_hand(&self) -> usize {
         self.0.outbound.lanes.in_hand()
+    }
+
+    /// Tells when something changes in a tenant, for a page that is open. Of this process's work only: look now and then, too.
+    ///
+    /// # Errors
+    /// `overloaded`, when as many watch as may.
+    pub fn changes(&self, tenant: TenantId) -> Result<Changes, Problem> {
+        self.0.outbound.stirrings.watch(tenant)
+    }
+
+    /// What became of an event at every webhook, or exactly why not.
+    pub async fn explain(&self, tenant: &Tenant, event: &StoredEvent) -> Result<Explained, StoreError> {
+        explain::explain(self.store(), tenant, event).await
     }
 
     /// Prometheus' text.

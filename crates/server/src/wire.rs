@@ -86,11 +86,12 @@ pub(crate) async fn start(config: &Config, clock: Arc<dyn Clock>) -> Result<Runn
     let address = listener.local_addr().map_err(|error| {
         Complaint::new("the listener has no address", error.to_string(), "run `postrider doctor`")
     })?;
-    let engine = engine(config, clock, Some(address), LaneLimits::default()).await?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let listens = Some((address, public_url.clone()));
+    let engine = engine(config, clock, listens, LaneLimits::default()).await?;
     let new_operator_key =
         engine.control().ensure_operator_key(config.operator_key.clone()).await.map_err(not_started)?;
 
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let router = postrider_api::router(
         engine.clone(),
         postrider_api::Options {
@@ -139,15 +140,16 @@ pub(crate) fn exposure_warning(config: &Config) -> Option<(String, &'static str)
 }
 
 /// Store and egress with an engine on them.
-/// `listens`: none for a command that is no server.
+/// `listens`: where, and the base of its URLs; none for a command that is no server.
 async fn engine(
     config: &Config,
     clock: Arc<dyn Clock>,
-    listens: Option<SocketAddr>,
+    listens: Option<(SocketAddr, String)>,
     lanes: LaneLimits,
 ) -> Result<Engine, Complaint> {
     let random: Arc<dyn Random> = Arc::new(OsRandom);
-    let store = open_store(config, listens, clock.as_ref(), random.clone()).await?;
+    let (address, public_url) = listens.unzip();
+    let store = open_store(config, address, clock.as_ref(), random.clone()).await?;
     Engine::start(Parts {
         store,
         egress: Arc::new(egress(config)?),
@@ -155,6 +157,7 @@ async fn engine(
         random,
         installation: Installation { require_https: config.require_https },
         lanes,
+        public_url,
     })
     .await
     .map_err(not_started)

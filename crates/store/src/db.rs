@@ -10,8 +10,8 @@ use postrider_domain::connection::ConnectionState;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::EventKind;
 use postrider_domain::id::{
-    AuditId, ConnectionId, DeliveryId, EventId, JobId, KeyId, RequestId, RunId, TenantId, TriggerId,
-    WebhookId, WorkflowId,
+    AuditId, ConnectionId, DeliveryId, EventId, InboxId, InboxRequestId, JobId, KeyId, RequestId, RunId,
+    TenantId, TriggerId, WebhookId, WorkflowId,
 };
 use postrider_domain::run::{RequestCause, RunState, StepStatus, TriggerKind};
 use postrider_domain::time::Timestamp;
@@ -64,7 +64,9 @@ value_from_ids!(
     TriggerId,
     RunId,
     RequestId,
-    ConnectionId
+    ConnectionId,
+    InboxId,
+    InboxRequestId
 );
 
 macro_rules! value_from_codes {

@@ -5,6 +5,7 @@ pub(crate) mod connections;
 pub(crate) mod deliveries;
 pub(crate) mod event_types;
 pub(crate) mod events;
+pub(crate) mod inboxes;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod ledger;
@@ -27,6 +28,7 @@ use crate::shape::{Field, Kind, Shape};
 pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &events::publish::ENDPOINT,
     &events::batch::ENDPOINT,
+    &events::preview::ENDPOINT,
     &events::list::ENDPOINT,
     &events::get::ENDPOINT,
     &webhooks::create::ENDPOINT,
@@ -41,6 +43,13 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &deliveries::list::ENDPOINT,
     &deliveries::get::ENDPOINT,
     &deliveries::retry::ENDPOINT,
+    &deliveries::retry_many::ENDPOINT,
+    &inboxes::create::ENDPOINT,
+    &inboxes::list::ENDPOINT,
+    &inboxes::update::ENDPOINT,
+    &inboxes::delete::ENDPOINT,
+    &inboxes::requests::ENDPOINT,
+    &inboxes::receive::ENDPOINT,
     &event_types::list::ENDPOINT,
     &event_types::get::ENDPOINT,
     &event_types::put::ENDPOINT,

@@ -9,6 +9,7 @@ use crate::world::World;
 /// role that is let in is told so (404), or that its empty body is wrong (422).
 const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/v1/events", "op--"),
+    ("POST", "/v1/events/preview", "opa-"),
     ("POST", "/v1/events/batch", "op--"),
     ("GET", "/v1/events", "opav"),
     ("GET", "/v1/events/{event}", "opav"),
@@ -24,6 +25,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/v1/deliveries", "o-av"),
     ("GET", "/v1/deliveries/{delivery}", "o-av"),
     ("POST", "/v1/deliveries/{delivery}/retry", "o-a-"),
+    ("POST", "/v1/deliveries/retry", "o-a-"),
     ("GET", "/v1/event-types", "opav"),
     ("GET", "/v1/event-types/{type}", "opav"),
     ("POST", "/v1/event-types", "op--"),
@@ -84,6 +86,11 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("POST", "/v1/connections/{connection}/refresh", "o-a-"),
     ("POST", "/v1/connections/{connection}/revoke", "o-a-"),
     ("GET", "/v1/connection-providers", "o-av"),
+    ("POST", "/v1/inboxes", "o-a-"),
+    ("GET", "/v1/inboxes", "o-av"),
+    ("PATCH", "/v1/inboxes/{inbox}", "o-a-"),
+    ("DELETE", "/v1/inboxes/{inbox}", "o-a-"),
+    ("GET", "/v1/inboxes/{inbox}/requests", "o-av"),
     ("GET", "/v1/jobs/{job}", "o-a-"),
     ("GET", "/v1/ledger", "o-av"),
     ("GET", "/v1/audit", "o-a-"),
@@ -96,6 +103,8 @@ const HIDDEN_FROM_VIEWERS: &[&str] = &[
     "/v1/webhooks/{webhook}/stats",
     "/v1/deliveries",
     "/v1/deliveries/{delivery}",
+    "/v1/inboxes",
+    "/v1/inboxes/{inbox}/requests",
 ];
 
 const ROLES: [&str; 4] = ["operator", "publisher", "admin", "viewer"];
@@ -237,6 +246,7 @@ async fn call(world: &World, method: &str, path: &str, key: &str, tenant: &str) 
         .replace("{trigger}", "trg_01h455vb4pex5vsknk084sn02q")
         .replace("{run}", "run_01h455vb4pex5vsknk084sn02q")
         .replace("{request}", "req_01h455vb4pex5vsknk084sn02q")
+        .replace("{inbox}", "inb_01h455vb4pex5vsknk084sn02q")
         .replace("{job}", "job_01h455vb4pex5vsknk084sn02q")
         .replace("{type}", "no.such.type")
         .replace("{profile}", "no-such-profile");

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::event_types;
 use crate::catalogue::{DisabledReason, KeyInForce, Pinned, Tenant, Webhook};
 use crate::inbound::registered::{Registered, RegisteredWorkflow};
+use crate::inbox::Inboxes;
 
 /// What sealed values are bound to, with the id of the webhook and of the secret.
 pub(super) const HEADERS_FIELD: &str = "webhook.headers";
@@ -97,6 +98,7 @@ fn next_version(tenant: &Tenant, now: Timestamp) -> Tenant {
 
 pub(super) fn webhook(
     store: &Store,
+    inboxes: &Inboxes,
     profile: &Profile,
     row: &WebhookRow,
     secrets: &[SecretRow],
@@ -104,12 +106,14 @@ pub(super) fn webhook(
     let events = event_patterns(row)?;
     let patterns = Patterns::parse(&events)
         .map_err(|error| StoreError::Corrupt(format!("the events of the webhook {}: {error}", row.id)))?;
+    let target = Target::parse_stored(&row.url);
     Ok(Webhook {
         id: row.id,
         tenant: row.tenant,
         name: row.name.clone(),
         url: row.url.clone(),
-        target: Target::parse_stored(&row.url),
+        inbox: target.as_ref().ok().and_then(|target| inboxes.slug_of(target)),
+        target,
         patterns,
         enabled: row.enabled,
         disabled_reason: row.disabled_reason.and_then(DisabledReason::from_code),

@@ -28,6 +28,7 @@ impl Control {
             webhook: None,
             from: None,
             until: None,
+            retry: None,
         };
         // Of the installation: what belongs to the tenant goes with it.
         let job_row = self.job_row(JobKind::TenantDelete, None, &params, now);

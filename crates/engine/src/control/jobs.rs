@@ -1,6 +1,6 @@
 //! Jobs: what takes longer than a request. Worked off in batches, going on where it was after a restart.
 
-use postrider_domain::id::{JobId, TenantId, WebhookId};
+use postrider_domain::id::{DeliveryId, JobId, TenantId, WebhookId};
 use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 use postrider_store::StoreError;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Control;
 use super::keys::USE_STEP;
+use super::retry_many::RetrySelection;
 use crate::error::EngineError;
 
 /// What a job does.
@@ -18,6 +19,8 @@ pub enum JobKind {
     Recover,
     /// Remove everything of a tenant.
     TenantDelete,
+    /// Send again what failed, by a selection over the tenant's webhooks.
+    Retry,
 }
 
 /// Where a job stands.
@@ -59,6 +62,8 @@ pub(super) struct Params {
     pub(super) from: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) retry: Option<RetrySelection>,
 }
 
 /// Jobs that take turns, a batch each.
@@ -123,6 +128,7 @@ impl Control {
             let batch = match kind(&row)? {
                 JobKind::Recover => self.recover_batch(&mut row, &params).await,
                 JobKind::TenantDelete => self.deletion_batch(&mut row, &params).await,
+                JobKind::Retry => self.retry_batch(&mut row, &params).await,
             };
             match batch {
                 Ok(()) => {}
@@ -217,11 +223,19 @@ fn params(row: &JobRow) -> Result<Params, StoreError> {
         .map_err(|error| StoreError::Corrupt(format!("the job {}: {error}", row.id)))
 }
 
+/// How far a job came that goes from delivery to delivery.
+pub(super) fn delivery_position(row: &JobRow) -> Result<Option<DeliveryId>, StoreError> {
+    let Some(bytes) = row.position.as_deref() else { return Ok(None) };
+    let corrupt = |_| StoreError::Corrupt(format!("the position of the job {}", row.id));
+    Ok(Some(DeliveryId::from_bytes(bytes.try_into().map_err(corrupt)?)))
+}
+
 /// The number in the store. Append only.
 const fn kind_code(kind: JobKind) -> i64 {
     match kind {
         JobKind::Recover => 0,
         JobKind::TenantDelete => 1,
+        JobKind::Retry => 2,
     }
 }
 
@@ -229,6 +243,7 @@ fn kind(row: &JobRow) -> Result<JobKind, StoreError> {
     match row.kind {
         0 => Ok(JobKind::Recover),
         1 => Ok(JobKind::TenantDelete),
+        2 => Ok(JobKind::Retry),
         other => Err(StoreError::Corrupt(format!("the kind of the job {} is {other}", row.id))),
     }
 }

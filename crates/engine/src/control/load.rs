@@ -191,7 +191,13 @@ impl Control {
         let mut tenant = assemble::tenant(row, profile)?;
         for webhook in &parts.webhooks {
             let secrets = secrets::settled(parts.secrets.remove(&webhook.id).unwrap_or_default(), now);
-            let webhook = assemble::webhook(self.store(), tenant.profile(), webhook, &secrets)?;
+            let webhook = assemble::webhook(
+                self.store(),
+                &self.0.outbound.inboxes,
+                tenant.profile(),
+                webhook,
+                &secrets,
+            )?;
             tenant.webhooks.push(Arc::new(webhook));
         }
         tenant.types = assemble::types(&parts.types)?;

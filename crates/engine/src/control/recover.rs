@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use postrider_domain::delivery::{DeliveryKind, Reason};
-use postrider_domain::id::{DeliveryId, WebhookId};
+use postrider_domain::id::WebhookId;
 use postrider_domain::limits;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::time::Timestamp;
@@ -58,6 +58,7 @@ impl Control {
             webhook: Some(webhook),
             from: Some(from),
             until: Some(until),
+            retry: None,
         };
         let mut row = self.job_row(JobKind::Recover, Some(tenant.id), &params, now);
         let range = RecoverRange { tenant: tenant.id, webhook, from, until, began: now };
@@ -91,14 +92,7 @@ impl Control {
             return self.job_ended(row, JOB_FAILED, "The webhook was deleted.").await;
         }
         let range = RecoverRange { tenant: params.tenant_id, webhook, from, until, began: row.created };
-        let after = match row.position.as_deref() {
-            None => None,
-            Some(bytes) => Some(DeliveryId::from_bytes(
-                bytes
-                    .try_into()
-                    .map_err(|_| StoreError::Corrupt(format!("the position of the job {}", row.id)))?,
-            )),
-        };
+        let after = jobs::delivery_position(row)?;
         let batch = self.store().recoverable(range, after, limits::RECOVER_BATCH_ROWS).await?;
         let Some((last, _)) = batch.last().copied() else {
             return self.job_ended(row, JOB_DONE, "").await;
@@ -128,6 +122,7 @@ impl Control {
         })?;
         Accept::outcome(&mut answer).await?;
         outbound.lanes.scheduled(params.tenant_id, webhook.into(), self.now());
+        outbound.stirrings.stirred(params.tenant_id);
         tracing::info!(job = %row.id, %webhook, deliveries = done, "recover.batch");
         Ok(())
     }

@@ -420,7 +420,7 @@ impl Control {
         matches!(open(self.store(), row), Ok((Part::Secret, _)))
     }
 
-    fn random_text(&self, bytes: usize) -> String {
+    pub(super) fn random_text(&self, bytes: usize) -> String {
         let mut random = Zeroizing::new(vec![0; bytes]);
         self.random().fill(&mut random);
         hex::encode(&*random)

@@ -425,7 +425,9 @@ impl Control {
                 &stored
             }
         };
-        let webhook = Arc::new(assemble::webhook(self.store(), tenant.profile(), &draft.row, secrets)?);
+        let inboxes = &self.0.outbound.inboxes;
+        let webhook = assemble::webhook(self.store(), inboxes, tenant.profile(), &draft.row, secrets)?;
+        let webhook = Arc::new(webhook);
         let mut webhooks: Vec<Arc<Webhook>> = Vec::with_capacity(tenant.webhooks.len() + 1);
         let mut replaced = draft.row.deleted.is_some();
         for existing in &tenant.webhooks {
@@ -442,8 +444,14 @@ impl Control {
         Ok((assemble::with_webhooks(tenant, webhooks, now), webhook))
     }
 
-    /// A URL as it may be stored, under the address policy and the rule on HTTPS.
+    /// A URL as it may be stored, under the address policy and the rule on HTTPS. An inbox is under neither: nothing is opened to
+    /// send to it.
     fn check_url(&self, tenant: &Tenant, url: &str) -> Result<Target, Problem> {
+        if let Ok(target) = Target::parse_stored(url)
+            && self.0.outbound.inboxes.slug_of(&target).is_some()
+        {
+            return Ok(target);
+        }
         let policy = self.0.outbound.egress.policy();
         let target = Target::parse(url, policy).map_err(|refusal| match refusal {
             UrlRefusal::Invalid { detail } => Problem::at(Code::UrlInvalid, "url", detail),
@@ -487,7 +495,7 @@ impl Control {
 /// What is worth knowing about a webhook as it stands: `url_not_https`.
 pub fn webhook_warnings(webhook: &Webhook) -> Vec<Warning> {
     match &webhook.target {
-        Ok(target) if !target.is_https() => vec![Warning {
+        Ok(target) if !target.is_https() && webhook.inbox.is_none() => vec![Warning {
             code: "url_not_https",
             detail: "The URL is not https: payloads travel in clear. Use https outside of development."
                 .to_owned(),

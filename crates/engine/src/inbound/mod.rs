@@ -4,7 +4,7 @@
 //! for) → a [`Commit`](postrider_store::Commit) with the request and its run. `rate` bounds how much a trigger takes, `test`
 //! explains a request without taking it.
 
-mod rate;
+pub(crate) mod rate;
 pub mod receive;
 pub mod registered;
 pub mod replay;

@@ -20,8 +20,8 @@ struct Buckets {
     refused: Bucket,
 }
 
-#[derive(Default)]
-struct Bucket {
+#[derive(Debug, Default)]
+pub(crate) struct Bucket {
     /// Requests that were let through and not yet forgotten.
     level: f64,
     at: Timestamp,
@@ -29,7 +29,7 @@ struct Bucket {
 
 impl Bucket {
     /// False: it is full.
-    fn add(&mut self, now: Timestamp, per_second: f64, size: f64) -> bool {
+    pub(crate) fn add(&mut self, now: Timestamp, per_second: f64, size: f64) -> bool {
         let passed = now.since(self.at).as_secs_f64();
         self.level = (self.level - passed * per_second).max(0.0);
         self.at = now;

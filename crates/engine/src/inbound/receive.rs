@@ -531,7 +531,7 @@ fn headers_value(expression: &Expression, came: &Came) -> Value {
     Value::Object(came.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect())
 }
 
-const MASK: &str = "********";
+pub(crate) const MASK: &str = "********";
 
 /// As they are stored and shown: what may be a credential is not.
 fn shown_headers(trigger: &Trigger, headers: &HeaderMap) -> Bytes {
@@ -553,7 +553,7 @@ fn shown_but(tokens: &[&HeaderName], headers: &HeaderMap) -> Bytes {
     Bytes::from(serde_json::to_vec(&shown).expect("because pairs of texts are JSON"))
 }
 
-fn is_credential(name: &str) -> bool {
+pub(crate) fn is_credential(name: &str) -> bool {
     const WORDS: [&str; 8] = ["auth", "cookie", "secret", "token", "key", "passw", "pwd", "credential"];
     let name = name.to_ascii_lowercase();
     // Signatures prove, they give nothing away; and people look for them here.

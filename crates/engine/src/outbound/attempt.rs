@@ -19,6 +19,13 @@ use postrider_store::StoredEvent;
 use super::dispatch::Outbound;
 use super::lanes::Slot;
 use crate::catalogue::{Pinned, Tenant, Webhook};
+use crate::inbox;
+
+/// To the tenant, whose URL was allowed once.
+pub(super) const TARGET_NOT_ALLOWED: &str =
+    "The address of this endpoint is not allowed. Change the webhook's URL.";
+/// Of every delivery.
+pub(super) const METHOD: Method = Method::POST;
 
 /// A claimed delivery in hand.
 pub struct Work {
@@ -45,10 +52,20 @@ pub struct EventInHand {
     body: OnceLock<Rendered>,
 }
 
-#[derive(Clone)]
-struct Rendered {
-    bytes: Bytes,
+#[derive(Debug, Clone)]
+pub(super) struct Rendered {
+    pub(super) bytes: Bytes,
     sha256: [u8; 32],
+}
+
+/// What a request is rendered from, whether it is sent or shown.
+pub(super) struct Subject<'a> {
+    pub(super) webhook: &'a Webhook,
+    pub(super) pinned: &'a Pinned,
+    pub(super) event: &'a EventInHand,
+    pub(super) delivery: DeliveryId,
+    /// From 1.
+    pub(super) attempt: u32,
 }
 
 impl std::ops::Deref for EventInHand {
@@ -87,9 +104,10 @@ pub struct Attempted {
     pub request_bytes: u64,
 }
 
-struct NotMade {
+#[derive(Debug)]
+pub(super) struct NotMade {
     class: AttemptClass,
-    detail: String,
+    pub(super) detail: String,
 }
 
 impl Attempted {
@@ -170,7 +188,10 @@ pub async fn attempt(outbound: &Outbound, work: &Work) -> Attempted {
     };
     let (request, sha256) = request;
     let request_bytes = request.body.len() as u64;
-    let exchange = outbound.egress.send(request).await;
+    let exchange = match &work.webhook.inbox {
+        Some(slug) => inbox::deliver(outbound, &work.webhook, slug, request).await,
+        None => outbound.egress.send(request).await,
+    };
     Attempted {
         started,
         ended: outbound.clock.now(),
@@ -183,26 +204,21 @@ pub async fn attempt(outbound: &Outbound, work: &Work) -> Attempted {
 
 fn make_request(work: &Work, now: Timestamp) -> Result<(Request, [u8; 32]), NotMade> {
     let profile = &*work.pinned.profile;
-    let target = work.webhook.target.as_ref().map_err(|_| NotMade {
-        class: AttemptClass::BlockedTarget,
-        detail: "The address of this endpoint is not allowed. Change the webhook's URL.".into(),
-    })?;
-    let message = Message {
-        event_id: work.event.wire_id(),
-        event_type: &work.event.event_type,
-        event_time: work.event.time,
-        test: work.event.kind == EventKind::Test,
-        data: &work.event.data,
-        tenant: &work.pinned.values,
-        delivery_id: work.delivery,
-        delivery_uuid: DeliveryUuid::Of(work.event.id, work.webhook.id),
+    let target = work
+        .webhook
+        .target
+        .as_ref()
+        .map_err(|_| NotMade { class: AttemptClass::BlockedTarget, detail: TARGET_NOT_ALLOWED.to_owned() })?;
+    let subject = Subject {
+        webhook: &work.webhook,
+        pinned: &work.pinned,
+        event: &work.event,
+        delivery: work.delivery,
         attempt: work.attempt,
-        sent_at: now,
     };
-    let body = render_body(profile, &work.event, &message)?;
-    let headers = render_headers(work, &message, &body.bytes)?;
+    let (headers, body) = render(&subject, now)?;
     let request = Request {
-        method: Method::POST,
+        method: METHOD,
         target: target.clone(),
         headers,
         body: body.bytes.clone(),
@@ -220,6 +236,26 @@ fn make_request(work: &Work, now: Timestamp) -> Result<(Request, [u8; 32]), NotM
         },
     };
     Ok((request, body.sha256))
+}
+
+/// The headers and the body as the receiver would get them now. The same for what is sent and for what is shown.
+pub(super) fn render(subject: &Subject<'_>, now: Timestamp) -> Result<(HeaderMap, Rendered), NotMade> {
+    let Subject { webhook, pinned, event, delivery, attempt } = *subject;
+    let message = Message {
+        event_id: event.wire_id(),
+        event_type: &event.event_type,
+        event_time: event.time,
+        test: event.kind == EventKind::Test,
+        data: &event.data,
+        tenant: &pinned.values,
+        delivery_id: delivery,
+        delivery_uuid: DeliveryUuid::Of(event.id, webhook.id),
+        attempt,
+        sent_at: now,
+    };
+    let body = render_body(&pinned.profile, event, &message)?;
+    let headers = render_headers(webhook, pinned, &message, &body.bytes)?;
+    Ok((headers, body))
 }
 
 /// A body that depends on the event alone is rendered once for all its webhooks and retries in hand.
@@ -243,19 +279,24 @@ fn render_body(profile: &Profile, event: &EventInHand, message: &Message<'_>) ->
 }
 
 /// The webhook's own headers and the profile's, which win where both name one.
-fn render_headers(work: &Work, message: &Message<'_>, body: &[u8]) -> Result<HeaderMap, NotMade> {
-    let Pinned { profile, headers: known, .. } = &*work.pinned;
+fn render_headers(
+    webhook: &Webhook,
+    pinned: &Pinned,
+    message: &Message<'_>,
+    body: &[u8],
+) -> Result<HeaderMap, NotMade> {
+    let Pinned { profile, headers: known, .. } = pinned;
     // All values in one piece of memory: an allocation for each would take longer than to write them.
     let mut text = Vec::with_capacity(VALUES_BYTES);
     let mut ends = Vec::with_capacity(known.len());
     for (index, (_, fixed)) in known.iter().enumerate() {
-        let keys = work.webhook.keys_at(message.sent_at);
+        let keys = webhook.keys_at(message.sent_at);
         let written = fixed.is_none() && profile.write_header(index, &mut text, message, body, keys);
         ends.push(written.then_some(text.len()));
     }
     let text = Bytes::from(text);
-    let mut headers = HeaderMap::with_capacity(work.webhook.headers.len() + known.len());
-    for (name, value) in &work.webhook.headers {
+    let mut headers = HeaderMap::with_capacity(webhook.headers.len() + known.len());
+    for (name, value) in &webhook.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad_header(name))?;
         let value = HeaderValue::from_str(value).map_err(|_| bad_header(name.as_str()))?;
         headers.insert(name, value);

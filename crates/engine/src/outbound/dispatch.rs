@@ -29,8 +29,10 @@ use super::ingest::Draft;
 use super::lanes::{Ahead, LaneKey, Lanes, Slot, Turn, Want, WebhookChange};
 use super::matcher::{self, Candidate, Question};
 use super::settle;
+use super::stirrings::Stirrings;
 use crate::accept::{Accept, Answer, Mint};
 use crate::catalogue::{Catalogue, Pinned, Tenant, Webhook};
+use crate::inbox::Inboxes;
 use crate::metrics::Metrics;
 
 /// Something that another flow must act on.
@@ -45,7 +47,7 @@ pub enum Notice {
 pub const NOTICES_MAX: usize = 1024;
 
 /// To the tenant, whose event cannot be rendered any more.
-const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
+pub(super) const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
                           Ask the operator to check the data folder, and publish the event again.";
 
 /// Rounds of the runtime for which a delivery lets others go first. Under load, what comes in is then in the writer's queue
@@ -73,9 +75,11 @@ pub struct Outbound {
     pub settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
     /// What may be claimed of runs, for the flow that works on them. One for each of their lanes at most.
     run_wants: mpsc::UnboundedSender<Vec<(WorkflowId, Want)>>,
+    pub inboxes: Inboxes,
     /// Set once, when the engine is put together.
     pub follow: OnceLock<Follow>,
     pub arrivals: Arrivals,
+    pub stirrings: Arc<Stirrings>,
     abandoned: AtomicBool,
     /// Does for all nodes what one must do.
     leads: AtomicBool,
@@ -168,6 +172,7 @@ impl Outbound {
         notices: mpsc::Sender<Notice>,
         settled: mpsc::UnboundedSender<Settled<Box<settle::Open>>>,
         run_wants: mpsc::UnboundedSender<Vec<(WorkflowId, Want)>>,
+        inboxes: Inboxes,
     ) -> Self {
         let accept = Accept::new(store.clone(), clock.clone(), random.clone());
         // Among nodes it has to be found out.
@@ -185,8 +190,10 @@ impl Outbound {
             notices,
             settled,
             run_wants,
+            inboxes,
             follow: OnceLock::new(),
             arrivals: Arrivals::default(),
+            stirrings: Arc::default(),
             abandoned: AtomicBool::new(false),
             leads,
             told: Mutex::default(),
@@ -365,6 +372,7 @@ impl Outbound {
         })?;
         match Accept::outcome(&mut answer).await? {
             CommitOutcome::Done { replays, .. } => {
+                self.stirrings.stirred(tenant);
                 for ((_, webhook), _) in pairs.iter().zip(&replays).filter(|(_, made)| **made) {
                     self.lanes.scheduled(tenant, (*webhook).into(), now);
                 }
@@ -401,6 +409,7 @@ impl Outbound {
     /// Tells the lanes of the deliveries of events that became durable.
     pub fn scheduled_of(&self, planned: &[PlannedEvent]) {
         for event in planned {
+            self.stirrings.stirred(event.tenant.id);
             for delivery in &event.deliveries {
                 self.lanes.scheduled(event.tenant.id, delivery.webhook.id.into(), delivery.due);
             }
@@ -526,11 +535,14 @@ impl Outbound {
         let due_before = (reason == Reason::Paused).then(|| now.plus(Duration::from_millis(1)));
         let next = match self.store.delivery_cancel(now, want.tenant, webhook, reason, due_before).await {
             // What is due later waits for its own time.
-            Ok(cancelled) => match self.next_due(want.tenant, webhook, now).await {
-                // Made after this moment, by a clock that was ahead.
-                Some(due) if cancelled == 0 && due <= now => Some(now.plus(Duration::from_secs(1))),
-                next => next,
-            },
+            Ok(cancelled) => {
+                self.stirrings.stirred(want.tenant);
+                match self.next_due(want.tenant, webhook, now).await {
+                    // Made after this moment, by a clock that was ahead.
+                    Some(due) if cancelled == 0 && due <= now => Some(now.plus(Duration::from_secs(1))),
+                    next => next,
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "cancel.waits");
                 Some(now.plus(Duration::from_secs(1)))
@@ -902,6 +914,7 @@ impl Committing {
                 self.outbound.metrics.event_accepted(matched);
                 tracing::debug!(tenant = %planned.tenant.public_id, event = %event.id, event_type = &*event.event_type, matched, "event.accepted");
                 self.outbound.arrivals.came(planned.tenant.id);
+                self.outbound.stirrings.stirred(planned.tenant.id);
                 self.outbound.durable(planned);
             }
             published.push(Published { outcome, event, matched });

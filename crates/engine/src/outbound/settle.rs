@@ -126,6 +126,7 @@ fn conclude(outbound: &Arc<Outbound>, open: Box<Open>, applied: Result<bool, Sto
     work.slot.went(decision.went);
     if applied {
         outbound.metrics.delivery_moved(decision.state);
+        outbound.stirrings.stirred(work.tenant.id);
     } else {
         // Another claim holds this delivery: what we saw is late, and what became durable stands.
         // Or this very result is durable already, and only its first answer was lost: the lane hears of it either way.

@@ -3,12 +3,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::EventKind;
-use postrider_domain::id::{TenantId, WebhookId};
+use postrider_domain::id::{DeliveryId, TenantId, WebhookId};
 use postrider_domain::limits;
 use postrider_domain::problem::Code;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_engine::accept::Accept;
-use postrider_engine::control::{Job, JobState, NewKey, NewWebhook, Repeatable, Role};
+use postrider_engine::control::{Job, JobKind, JobState, NewKey, NewWebhook, Repeatable, RetrySelection, Role};
 use postrider_engine::outbound::dispatch::{Audience, PublishOutcome};
 use postrider_engine::outbound::ingest::Draft;
 use postrider_store::{AttemptRow, AttemptTiming, Claimed, Commit, CommitOutcome, Settlement, Want};
@@ -260,6 +260,120 @@ async fn a_recovery_of_a_webhook_that_is_deleted_meanwhile_fails_and_says_so() {
     let job = scene.job(&job).await;
     assert_eq!((job.state, job.detail.as_deref()), (JobState::Failed, Some("The webhook was deleted.")));
     assert_eq!(replays(&scene.house).await, 0);
+}
+
+fn selected(selection: RetrySelection, scene: &Scene) -> RetrySelection {
+    RetrySelection { from: Some(scene.from), until: Some(scene.until), ..selection }
+}
+
+/// Ids of a tenant's deliveries in a state, oldest first.
+async fn ids_in(house: &House, tenant: TenantId, state: DeliveryState) -> Vec<DeliveryId> {
+    const SQL: &str = "SELECT id FROM delivery WHERE tenant_id = $1 AND state = $2 ORDER BY id";
+    let rows = house.store.read().all(SQL, &[tenant.into(), state.into()]).await.expect("a read");
+    rows.iter().map(|row| row.get("id").expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn a_retry_of_many_goes_on_after_a_restart_and_sends_each_once() {
+    let failed = limits::RETRY_BATCH_ROWS + 500;
+    let scene = scene(failed).await;
+    let tenant = scene.house.tenant("rc");
+    let selection = selected(RetrySelection { status: Some(500), ..RetrySelection::default() }, &scene);
+    let count = scene.house.control.retry_count(&tenant, &selection).await.expect("a count");
+    assert_eq!((count.count, count.at_least), (failed as u64, false));
+    let job = fresh(scene.house.control.retry_many(&OPERATOR, &tenant, selection.clone(), None).await);
+    assert_eq!((job.kind, job.total, job.done), (JobKind::Retry, failed as u64, 0));
+    assert!(scene.house.control.jobs_step().await.expect("a batch"));
+    assert_eq!(scene.job(&job).await.done, limits::RETRY_BATCH_ROWS as u64);
+    // What was sent again may fail again meanwhile: it is not sent a third time.
+    settle(&scene.house, scene.tenant, scene.webhook, 100, DeliveryState::Failed).await;
+    let Scene { house, tenant: id, webhook, from, until } = scene;
+    let scene = Scene { house: house.restarted().await, tenant: id, webhook, from, until };
+    work_off(&scene.house).await;
+    let job = scene.job(&job).await;
+    assert_eq!((job.state, job.total, job.done), (JobState::Done, failed as u64, failed as u64));
+    assert_eq!(replays(&scene.house).await, failed as u64);
+    // What is under way is left out; what failed again out of the range did not arrive.
+    let tenant = scene.house.tenant("rc");
+    scene.house.clock.advance(HOUR);
+    let count = scene.house.control.retry_count(&tenant, &selection).await.expect("a count");
+    assert_eq!(count.count, 100);
+}
+
+#[tokio::test]
+async fn a_retry_takes_what_its_selection_says() {
+    let scene = scene(3).await;
+    let (house, webhook) = (&scene.house, scene.webhook);
+    let tenant = house.tenant("rc");
+    let other = house.create_webhook("rc", crate::support::webhook("https://example.org/", &["none.such"])).await;
+    let none = RetrySelection::default;
+    let failed = ids_in(house, scene.tenant, DeliveryState::Failed).await;
+    let delivered = ids_in(house, scene.tenant, DeliveryState::Delivered).await;
+    let named = |ids: &[DeliveryId]| Some(ids.to_vec());
+    for (selection, expected) in [
+        (RetrySelection { webhook: Some(webhook), ..none() }, 5),
+        (RetrySelection { webhook: Some(other.webhook.id), ..none() }, 0),
+        (RetrySelection { status: Some(500), ..none() }, 5),
+        (RetrySelection { status: Some(404), ..none() }, 0),
+        (RetrySelection { event_type: Some("vehicle.created".into()), ..none() }, 5),
+        (RetrySelection { event_type: Some("vehicle.sold".into()), ..none() }, 0),
+        (selected(none(), &scene), 3),
+        (RetrySelection { from: Some(scene.until), ..none() }, 1),
+        (RetrySelection { until: Some(scene.from), ..none() }, 1),
+        (RetrySelection { ids: named(&failed[..2]), ..none() }, 2),
+        (RetrySelection { ids: named(&[failed[0], failed[0], delivered[0]]), ..none() }, 1),
+        (RetrySelection { ids: named(&failed), from: Some(scene.until), ..none() }, 1),
+    ] {
+        let count = house.control.retry_count(&tenant, &selection).await.expect("a count");
+        assert_eq!((count.count, count.at_least), (expected, false), "{selection:?}");
+    }
+    let selection = RetrySelection { ids: named(&failed[..2]), ..none() };
+    let job = fresh(house.control.retry_many(&OPERATOR, &tenant, selection.clone(), None).await);
+    work_off(house).await;
+    assert_eq!((scene.job(&job).await.state, scene.job(&job).await.done), (JobState::Done, 2));
+    assert_eq!(replays(house).await, 2);
+    assert_eq!(house.control.retry_count(&tenant, &selection).await.expect("a count").count, 0);
+    house.control.webhook_delete(&OPERATOR, &tenant, webhook).await.expect("a deletion");
+    let tenant = house.tenant("rc");
+    let all = RetrySelection { status: Some(500), ..none() };
+    assert_eq!(house.control.retry_count(&tenant, &all).await.expect("a count").count, 0);
+}
+
+#[tokio::test]
+async fn bad_retries_of_many_are_refused_and_change_nothing() {
+    let scene = scene(1).await;
+    let (house, control) = (&scene.house, &scene.house.control);
+    let tenant = house.tenant("rc");
+    let other = house.create_tenant("other", "rcmanager").await;
+    let none = RetrySelection::default;
+    let failed = ids_in(house, scene.tenant, DeliveryState::Failed).await;
+    let foreign = DeliveryId::from_bytes([7; 16]);
+    let later = house.clock.now().plus(HOUR);
+    for (tenant, selection, code, field) in [
+        (&tenant, none(), Code::MissingField, None),
+        (&tenant, RetrySelection { status: Some(99), ..none() }, Code::InvalidField, Some("status")),
+        (&tenant, RetrySelection { from: Some(later), ..none() }, Code::InvalidField, Some("from")),
+        (&tenant, RetrySelection { ids: Some(Vec::new()), ..none() }, Code::InvalidField, Some("ids")),
+        (
+            &tenant,
+            RetrySelection { ids: Some(vec![foreign; limits::RETRY_IDS_MAX + 1]), ..none() },
+            Code::TooManyItems,
+            Some("ids"),
+        ),
+        (&tenant, RetrySelection { ids: Some(vec![failed[0], foreign]), ..none() }, Code::NotFound, None),
+        (&other, RetrySelection { ids: Some(failed.clone()), ..none() }, Code::NotFound, None),
+        (&other, RetrySelection { webhook: Some(scene.webhook), ..none() }, Code::NotFound, None),
+    ] {
+        let asked = control.retry_many(&OPERATOR, tenant, selection.clone(), None);
+        refuses(house, code, field, asked).await;
+        refuses(house, code, field, control.retry_count(tenant, &selection)).await;
+    }
+    for role in [Role::Viewer, Role::Publisher] {
+        let selection = RetrySelection { status: Some(500), ..none() };
+        let actor = of(tenant.id, role);
+        refuses(house, Code::Forbidden, None, control.retry_many(&actor, &tenant, selection, None)).await;
+    }
+    assert!(!house.control.jobs_step().await.expect("no job"));
 }
 
 /// Tables that hold rows of a tenant, and the column that says so.

@@ -14,6 +14,7 @@ use postrider_engine::catalogue::{Catalogue, Tenant};
 use postrider_engine::control::{
     Actor, AuditEntry, Control, Created, Idem, Installation, NewTenant, NewWebhook, Role, WebhookChanged,
 };
+use postrider_engine::inbox::Inboxes;
 use postrider_engine::metrics::Metrics;
 use postrider_engine::outbound::dispatch::Outbound;
 use postrider_engine::outbound::lanes::{LaneLimits, Lanes};
@@ -166,6 +167,7 @@ async fn open(
         notices,
         mpsc::unbounded_channel().0,
         mpsc::unbounded_channel().0,
+        Inboxes::default(),
     ));
     // There is nobody else, and nothing runs that would find it out.
     outbound.set_leads(true);

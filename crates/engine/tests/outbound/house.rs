@@ -27,6 +27,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// On loopback, without TLS, where nobody listens.
+pub(crate) const PUBLIC_URL: &str = "http://127.0.0.1:1";
+
 pub(crate) struct House {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) engine: Engine,
@@ -278,6 +281,7 @@ async fn start(
         random,
         installation: Installation::default(),
         lanes,
+        public_url: Some(PUBLIC_URL.to_owned()),
     })
     .await
     .expect("the engine starts")

@@ -1,12 +1,14 @@
 //! `postrider verify`: whether the signature of a captured request holds and, if not, which part is wrong.
 //!
-//! The judgement is the domain's; here the capture is read. Exit status: 0 it holds, 1 it does not, 2 nothing to judge.
+//! The judgement and the reading of captures are the domain's; here the files are read. Exit status: 0 it holds, 1 it does not, 2 nothing to judge.
 
 use std::fs;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use postrider_domain::capture::{self, Captured};
+use postrider_domain::limits;
 use postrider_domain::profile::{self, Profile};
 use postrider_domain::time::Clock as _;
 use postrider_domain::verify::{Capture, Finding, verify};
@@ -14,16 +16,6 @@ use postrider_domain::verify::{Capture, Finding, verify};
 use crate::cli::{Freshness, VerifyCall};
 use crate::complaint::Complaint;
 use crate::os::SystemClock;
-
-/// A captured request: more than any that Postrider sends.
-const CAPTURE_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// Headers and body, as they were on the wire.
-#[derive(Debug, PartialEq, Eq)]
-struct Request {
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
 
 pub(crate) fn run(call: &VerifyCall) -> ExitCode {
     match judge(call) {
@@ -77,13 +69,13 @@ fn profile_of(named: &str) -> Result<Profile, Complaint> {
     ))
 }
 
-fn read(call: &VerifyCall) -> Result<Request, Complaint> {
+fn read(call: &VerifyCall) -> Result<Captured, Complaint> {
     if let Some(path) = &call.body {
-        return Ok(Request { headers: given_headers(&call.headers)?, body: read_file(path)? });
+        return Ok(Captured { headers: given_headers(&call.headers)?, body: read_file(path)? });
     }
     let mut request = match &call.request {
-        Some(path) => split(&read_file(path)?)?,
-        None => split(&read_input()?)?,
+        Some(path) => parsed(&read_file(path)?)?,
+        None => parsed(&read_input()?)?,
     };
     request.headers.extend(given_headers(&call.headers)?);
     Ok(request)
@@ -103,7 +95,7 @@ fn read_input() -> Result<Vec<u8>, Complaint> {
         );
     }
     let mut bytes = Vec::new();
-    input.take(CAPTURE_BYTES_MAX).read_to_end(&mut bytes).map_err(|error| {
+    input.take(limits::CAPTURE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| {
         Complaint::new("standard input cannot be read", error.to_string(), "name a file with --request")
     })?;
     Ok(bytes)
@@ -114,71 +106,28 @@ fn given_headers(given: &[String]) -> Result<Vec<(String, String)>, Complaint> {
 }
 
 fn header_line(line: &str) -> Result<(String, String), Complaint> {
-    match line.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err(Complaint::new(
+    capture::header_line(line).map_err(|_| {
+        Complaint::new(
             format!("\"{line}\" is not a header"),
             "a header is a name, a colon and a value",
             "write it like X-SMTM-Signature: sha256=…",
-        )),
-    }
+        )
+    })
 }
 
-/// The head up to the first empty line, and everything after it as the body, to the last byte. Lines of the head may end with
-/// or without CR; the request line may be missing.
-fn split(bytes: &[u8]) -> Result<Request, Complaint> {
-    let ends = [&b"\r\n\r\n"[..], &b"\n\n"[..]];
-    let end = ends
-        .iter()
-        .filter_map(|end| Some((bytes.windows(end.len()).position(|window| window == *end)?, end.len())))
-        .min();
-    let Some((head_end, gap)) = end else {
-        return Err(Complaint::new(
-            "the captured request has no body",
-            "there is no empty line after its headers",
+fn parsed(bytes: &[u8]) -> Result<Captured, Complaint> {
+    capture::parse(bytes).map_err(|why| {
+        Complaint::new(
+            "the captured request cannot be read",
+            why.to_string(),
             "capture head and body as they were on the wire, or give them with --header and --body",
-        ));
-    };
-    let head = String::from_utf8_lossy(&bytes[..head_end]);
-    let mut headers = Vec::new();
-    for (number, line) in head.lines().enumerate() {
-        if number == 0 && line.contains(" HTTP/") {
-            continue;
-        }
-        headers.push(header_line(line)?);
-    }
-    Ok(Request { headers, body: bytes[head_end + gap..].to_vec() })
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn header(name: &str, value: &str) -> (String, String) {
-        (name.to_owned(), value.to_owned())
-    }
-
-    #[test]
-    fn a_request_is_read_with_its_request_line_or_without_and_with_either_line_end() {
-        let expected = Request {
-            headers: vec![header("X-A", "1"), header("X-B", "a:b")],
-            body: b"{\"a\":\"\\n\"}\n\n".to_vec(),
-        };
-        for head in ["POST / HTTP/1.1\r\nX-A: 1\r\nX-B:a:b\r\n\r\n", "X-A: 1\nX-B: a:b\n\n"] {
-            let mut bytes = head.as_bytes().to_vec();
-            bytes.extend_from_slice(&expected.body);
-            assert_eq!(split(&bytes).as_ref(), Ok(&expected));
-        }
-    }
-
-    #[test]
-    fn a_request_without_an_empty_line_or_with_a_broken_header_is_refused() {
-        assert!(split(b"X-A: 1\r\n").is_err());
-        assert!(split(b"X-A\n\n{}").is_err());
-        assert!(split(b"").is_err());
-    }
 
     fn call(secrets: &[&str], headers: &[&str], body: &Path) -> VerifyCall {
         VerifyCall {

@@ -366,6 +366,7 @@ async fn start(folder: &Path, clock: &Arc<ManualClock>) -> Engine {
         random,
         installation: Installation { require_https: false },
         lanes: LaneLimits::default(),
+        public_url: None,
     })
     .await
     .expect("the engine starts");

@@ -7,10 +7,12 @@ mod audit;
 mod connections;
 mod event_types;
 mod idempotency;
+mod inboxes;
 mod jobs;
 mod keys;
 mod profiles;
 mod removal;
+mod retry;
 mod step_secrets;
 mod tenants;
 mod webhooks;
@@ -26,10 +28,12 @@ pub use audit::AuditRow;
 pub use connections::{ConnectionFlowRow, ConnectionRow, ConnectionWrite};
 pub use event_types::EventTypeRow;
 pub use idempotency::IdempotencyRow;
+pub use inboxes::{InboxRequestRow, InboxRow, InboxWrite};
 pub use jobs::{JOB_DONE, JOB_FAILED, JOB_RUNNING, JobRow, RecoverRange};
 pub use keys::KeyRow;
 pub use profiles::ProfileRow;
 pub use removal::Removed;
+pub use retry::{Count, Retriable, RetryFilter, RetryPart};
 pub use step_secrets::{StepSecretRow, StepSecretWrite};
 pub use tenants::{PinnedRow, TenantRow};
 pub use webhooks::{SecretRow, SecretState, WebhookRow};
@@ -51,6 +55,8 @@ pub struct ConfigWrite {
     /// Of `tenant`.
     pub step_secrets: Vec<StepSecretWrite>,
     pub connections: Vec<ConnectionWrite>,
+    /// Of `tenant`.
+    pub inboxes: Vec<InboxWrite>,
     pub keys: Vec<KeyRow>,
     pub profile: Option<ProfileWrite>,
     pub jobs: Vec<JobRow>,
@@ -187,6 +193,9 @@ async fn apply(tx: &mut WriteTx, write: &ConfigWrite) -> Result<ConfigOutcome, S
         if !connections::write(tx, connection).await? {
             return Ok(ConfigOutcome::Stale);
         }
+    }
+    for inbox in &write.inboxes {
+        inboxes::write(tx, inbox).await?;
     }
     for key in &write.keys {
         keys::put(tx, key).await?;

@@ -9,7 +9,7 @@ use crate::open::Backend;
 use crate::work::StoredEvent;
 use crate::{Store, StoreError};
 
-const COLUMNS: &str =
+pub(super) const COLUMNS: &str =
     "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data FROM event";
 /// Index: `event_id`.
 const BY_ID: &str =
@@ -173,7 +173,7 @@ impl Store {
     }
 }
 
-fn read(row: &Row) -> Result<StoredEvent, StoreError> {
+pub(super) fn read(row: &Row) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
         id: row.get("id")?,
         external_id: row.get("external_id")?,

@@ -5,13 +5,22 @@
 
 mod deliveries;
 mod events;
+mod health;
 mod ledger;
+mod minutes;
+mod search;
 mod statistics;
+mod totals;
 
-pub use deliveries::{DeliveryFilter, StoredDelivery};
+pub use deliveries::{DeliveryFilter, DeliveryPage, StoredDelivery};
 pub use events::{EventFilter, Order, WebhookVersion};
+pub use health::{HEALTH_HOURS, HourOutcome, NewestOutcome, WebhookHealth};
 pub use ledger::LedgerRow;
-pub use statistics::{Backlog, LATENCY_BUCKETS_MS, WebhookHour, WebhookStats};
+pub use minutes::{Minute, Minutes};
+pub use postrider_domain::latency::LATENCY_BUCKETS_MS;
+pub use search::EventSearch;
+pub use statistics::{Backlog, WebhookHour, WebhookStats};
+pub use totals::{Sums, TenantTotals, Totals};
 
 use crate::db::Value;
 
@@ -46,6 +55,11 @@ impl<'a> Select<'a> {
     /// The rest of the condition before, after its value.
     fn close(&mut self, text: &str) {
         self.sql.push_str(text);
+    }
+
+    /// As it stands.
+    fn end(self) -> (String, Vec<Value<'a>>) {
+        (self.sql, self.values)
     }
 
     fn finish(mut self, order_by: &str, rows: usize) -> (String, Vec<Value<'a>>) {

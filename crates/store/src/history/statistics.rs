@@ -7,9 +7,6 @@ use postrider_domain::time::Timestamp;
 
 use crate::{Store, StoreError};
 
-/// Upper bounds of the latency buckets, milliseconds; one more bucket holds what took longer.
-pub const LATENCY_BUCKETS_MS: [u64; 7] = [10, 30, 100, 300, 1000, 3000, 10_000];
-
 const ROLLING: Duration = Duration::from_secs(24 * 3600);
 
 /// Index: the primary key.
@@ -41,7 +38,7 @@ pub struct WebhookHour {
     pub hour: Timestamp,
     pub attempts: u64,
     pub succeeded: u64,
-    /// Finished attempts by duration, in the order of [`LATENCY_BUCKETS_MS`]; the last holds what took longer.
+    /// Finished attempts by duration, in the order of [`LATENCY_BUCKETS_MS`](crate::LATENCY_BUCKETS_MS); the last holds what took longer.
     pub latency: [u64; 8],
 }
 

@@ -13,7 +13,9 @@ mod claim;
 mod config;
 mod connections;
 mod history;
+mod inboxes;
 mod ledger;
+mod pages;
 mod postgres_only;
 mod reap;
 mod records;
@@ -120,6 +122,15 @@ behaviours! {
         a_backlog_is_counted,
         a_webhook_is_seen_as_it_was_at_a_version,
     }
+    pages {
+        the_health_of_all_webhooks_is_one_answer,
+        totals_are_of_all_tenants_without_tests,
+        a_list_of_many_webhooks_is_in_the_order_of_its_deliveries,
+        deliveries_are_found_by_what_their_last_attempt_came_to,
+        a_rare_filter_looks_at_a_part_and_says_how_far_it_came,
+        text_in_payloads_is_found_part_by_part,
+        an_hour_is_seen_by_the_minute,
+    }
     retention {
         what_is_old_goes_with_all_that_hangs_on_it,
         what_is_open_stays,
@@ -164,6 +175,11 @@ behaviours! {
         what_triggers_took_long_ago_is_forgotten,
         runs_and_requests_are_listed_newest_first_by_every_field,
         runs_are_there_after_a_restart,
+    }
+    inboxes {
+        an_inbox_keeps_its_newest_requests,
+        an_inbox_answers_what_it_is_told_and_belongs_to_its_tenant,
+        an_inbox_is_deleted_with_what_came_to_it,
     }
     connections {
         a_lease_is_taken_by_one_and_by_another_when_it_ends,

@@ -44,6 +44,8 @@ async fn handle(call: Call) -> Answer {
         event_type: query.text("type").map(str::to_owned),
         from: query.time("from")?,
         until: query.time("until")?,
+        status: None,
+        class: None,
         before: page.after()?.map(DeliveryId::from_bytes),
     };
     let store = call.app.engine.store();

@@ -3,12 +3,13 @@
 pub(crate) mod get;
 pub(crate) mod list;
 pub(crate) mod retry;
+pub(crate) mod retry_many;
 
-use postrider_domain::delivery::{DeliveryState, Reason};
+use postrider_domain::delivery::DeliveryState;
 use postrider_domain::id::{DeliveryId, WebhookId};
-use postrider_domain::profile::{DeliveryMode, OnDisable};
 use postrider_domain::time::Timestamp;
 use postrider_engine::catalogue::Tenant;
+use postrider_engine::outbound::explain::reason;
 use postrider_store::StoredDelivery;
 use serde::Serialize;
 
@@ -64,16 +65,6 @@ pub(crate) struct View {
     created_at: Timestamp,
     next_attempt_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
-}
-
-/// Why a delivery stands as it does. Nothing is written when a webhook is switched off, so what waits for it is told by the
-/// switch.
-pub(crate) fn reason(tenant: &Tenant, delivery: &StoredDelivery) -> Reason {
-    let is_off = || tenant.webhook(delivery.webhook).is_some_and(|webhook| !webhook.enabled);
-    let holds = delivery.state == DeliveryState::Scheduled
-        && tenant.delivery_mode() == DeliveryMode::Immediate
-        && tenant.profile().delivery.on_disable == OnDisable::Hold;
-    if holds && is_off() { Reason::Held } else { delivery.reason }
 }
 
 impl View {

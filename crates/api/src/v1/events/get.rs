@@ -2,12 +2,9 @@
 
 use http::{Method, StatusCode};
 use postrider_domain::id::{DeliveryId, WebhookId};
-use postrider_domain::pattern::Patterns;
 use postrider_domain::problem::Problem;
-use postrider_engine::catalogue::Tenant;
 use postrider_engine::control::Role;
-use postrider_engine::outbound::matcher::{self, Candidate, No, Question};
-use postrider_store::{StoredDelivery, StoredEvent, WebhookVersion};
+use postrider_engine::outbound::explain::Outcome;
 use serde::Serialize;
 
 use super::find;
@@ -79,76 +76,24 @@ async fn handle(call: Call) -> Answer {
     let mut view = WithOutcomes { event: View::of(&event), deliveries: None, outcomes: None };
     let tenant = call.tenant();
     if may_see_webhooks(call.key(), tenant) {
-        let store = call.app.engine.store();
-        let deliveries = store.deliveries_of(tenant.id, event.id).await?;
-        let versions = store.webhook_versions(tenant.id, event.tenant_version).await?;
-        view.outcomes = Some(outcomes(tenant, &event, &deliveries, &versions));
-        view.deliveries =
-            Some(deliveries.iter().map(|delivery| deliveries::View::of(tenant, delivery)).collect());
+        let explained = call.app.engine.explain(tenant, &event).await?;
+        let views = explained.deliveries.iter().map(|delivery| deliveries::View::of(tenant, delivery));
+        view.deliveries = Some(views.collect());
+        view.outcomes = Some(explained.outcomes.into_iter().map(OutcomeView::of).collect());
     }
     answer(StatusCode::OK, &view)
 }
 
-/// Every webhook that there was when the event was accepted, and every one that there is now, oldest first.
-fn outcomes(
-    tenant: &Tenant,
-    event: &StoredEvent,
-    deliveries: &[StoredDelivery],
-    versions: &[WebhookVersion],
-) -> Vec<OutcomeView> {
-    let mut outcomes = Vec::new();
-    for version in versions.iter().filter(|version| !version.deleted) {
-        // Deliveries come oldest first; the newest tells how things stand.
-        let delivery = deliveries.iter().rfind(|delivery| delivery.webhook == version.webhook);
-        outcomes.push(match delivery {
-            Some(delivery) => OutcomeView::delivered(tenant, version, delivery),
-            None => {
-                OutcomeView::missed(version.webhook, version.name.clone(), why_not(tenant, event, version))
-            }
-        });
-    }
-    for webhook in &tenant.webhooks {
-        if !versions.iter().any(|version| version.webhook == webhook.id) {
-            outcomes.push(OutcomeView::missed(webhook.id, webhook.name.clone(), No::NotRegisteredThen));
-        }
-    }
-    outcomes
-}
-
-/// The matcher's answer for the webhook as it was. Patterns that it took once are patterns.
-fn why_not(tenant: &Tenant, event: &StoredEvent, version: &WebhookVersion) -> No {
-    let texts: Vec<String> = serde_json::from_str(&version.events).unwrap_or_default();
-    let Ok(patterns) = Patterns::parse(&texts) else { return No::PatternsDoNotMatch };
-    let mode = tenant.delivery_mode();
-    let question = Question { kind: event.kind, event_type: &event.event_type, mode };
-    let candidate = Candidate { patterns: &patterns, enabled: version.enabled };
-    // A yes without a delivery: the delivery mode has changed since, and then the switch decided at once.
-    matcher::interested(question, candidate).err().unwrap_or(No::WebhookOff)
-}
-
 impl OutcomeView {
-    fn delivered(tenant: &Tenant, version: &WebhookVersion, delivery: &StoredDelivery) -> Self {
-        let reason = deliveries::reason(tenant, delivery);
+    fn of(outcome: Outcome) -> Self {
         Self {
-            webhook_id: version.webhook,
-            webhook_name: version.name.clone(),
-            outcome: "delivery",
-            delivery_id: Some(delivery.id),
-            state: Some(delivery.state.as_str()),
-            reason: reason.as_str(),
-            detail: reason.sentence(),
-        }
-    }
-
-    fn missed(webhook_id: WebhookId, webhook_name: String, no: No) -> Self {
-        Self {
-            webhook_id,
-            webhook_name,
-            outcome: "not_matched",
-            delivery_id: None,
-            state: None,
-            reason: no.as_str(),
-            detail: no.sentence(),
+            webhook_id: outcome.webhook,
+            webhook_name: outcome.webhook_name,
+            outcome: if outcome.delivery.is_some() { "delivery" } else { "not_matched" },
+            delivery_id: outcome.delivery.as_ref().map(|delivery| delivery.id),
+            state: outcome.delivery.as_ref().map(|delivery| delivery.state.as_str()),
+            reason: outcome.why.as_str(),
+            detail: outcome.why.sentence(),
         }
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod preview;
 pub(crate) mod publish;
 mod view;
 
@@ -70,14 +71,17 @@ impl<'a> EventBody<'a> {
     }
 
     fn draft(&self, tenant: &Tenant) -> Result<Draft, Problem> {
-        let publication = Publication {
+        ingest::check(tenant, &self.publication(), EventKind::Normal)
+    }
+
+    fn publication(&self) -> Publication<'_> {
+        Publication {
             id: self.id.as_ref().map(|id| &*id.0),
             event_type: &self.r#type.0,
             time: self.time,
             data: self.data.get(),
             depth: 0,
-        };
-        ingest::check(tenant, &publication, EventKind::Normal)
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) static JOB: Shape = Shape {
     fields: &[
         Field::new("id", Kind::Text, "`job_…`").required(),
         Field::new("tenant", Kind::Text, "The tenant that it works on.").required(),
-        Field::new("kind", Kind::Word(&["recover", "tenant_delete"]), "What it does.").required(),
+        Field::new("kind", Kind::Word(&["recover", "tenant_delete", "retry"]), "What it does.").required(),
         Field::new("state", Kind::Word(&["running", "done", "failed"]), "Where it stands.").required(),
         Field::new("webhookId", Kind::Text, "The webhook that it works on.").required().nullable(),
         Field::new("total", Kind::Count, "Rows to work on, as counted at its start.").required(),
@@ -48,6 +48,7 @@ impl<'a> View<'a> {
             kind: match job.kind {
                 JobKind::Recover => "recover",
                 JobKind::TenantDelete => "tenant_delete",
+                JobKind::Retry => "retry",
             },
             state: match job.state {
                 JobState::Running => "running",

@@ -1,0 +1,5 @@
+//! The pages as a browser without script sees them: in process, over a real store, with a clock that stands until a test
+//! moves it.
+
+mod entry;
+mod world;
