@@ -86,45 +86,53 @@ fn table(visit: &Visit, rows: &[StepSecretRow]) -> Markup {
     let t = |text| visit.t(text);
     let columns = [t("Name"), t("Version"), t("Updated"), t("Created"), t("Delete")];
     let columns = &columns[..if visit.may_change() { 5 } else { 4 }];
-    list::table(t("Secrets"), columns, html! {
-        @for row in rows {
-            tr {
-                (list::cell(columns[0], html! { code { (row.name) } }))
-                (list::number(columns[1], html! { (row.version) }))
-                (list::cell(columns[2], time::short(visit, row.updated)))
-                (list::cell(columns[3], time::short(visit, row.created)))
-                @if visit.may_change() {
-                    (list::cell(columns[4], parts::danger(
-                        visit,
-                        &visit.link(&format!("/secrets/{}/delete", escaped(&row.name))),
-                        t("Delete"),
-                        t("Steps that name it fail from then on. This cannot be taken back."),
-                    )))
+    list::table(
+        t("Secrets"),
+        columns,
+        html! {
+            @for row in rows {
+                tr {
+                    (list::cell(columns[0], html! { code { (row.name) } }))
+                    (list::number(columns[1], html! { (row.version) }))
+                    (list::cell(columns[2], time::short(visit, row.updated)))
+                    (list::cell(columns[3], time::short(visit, row.created)))
+                    @if visit.may_change() {
+                        (list::cell(columns[4], parts::danger(
+                            visit,
+                            &visit.link(&format!("/secrets/{}/delete", escaped(&row.name))),
+                            t("Delete"),
+                            t("Steps that name it fail from then on. This cannot be taken back."),
+                        )))
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn form(visit: &Visit, problem: Option<&Problem>) -> Markup {
     let t = |text| visit.t(text);
-    parts::form(visit, &visit.link("/secrets"), html! {
-        (fields::text(fields::Field {
-            name: "name",
-            label: t("Name"),
-            value: visit.form.raw("name").unwrap_or_default(),
-            hint: t("Letters, digits and _. A name that is there gets the new value."),
-            required: true,
-            problem,
-        }, "text"))
-        (fields::text(fields::Field {
-            name: "value",
-            label: t("Value"),
-            hint: t("It is taken as you type it, spaces included, and not shown again."),
-            required: true,
-            problem,
-            ..fields::Field::default()
-        }, "password"))
-        div .actions { button type="submit" { (t("Save")) } }
-    })
+    parts::form(
+        visit,
+        &visit.link("/secrets"),
+        html! {
+            (fields::text(fields::Field {
+                name: "name",
+                label: t("Name"),
+                value: visit.form.raw("name").unwrap_or_default(),
+                hint: t("Letters, digits and _. A name that is there gets the new value."),
+                required: true,
+                problem,
+            }, "text"))
+            (fields::text(fields::Field {
+                name: "value",
+                label: t("Value"),
+                hint: t("It is taken as you type it, spaces included, and not shown again."),
+                required: true,
+                problem,
+                ..fields::Field::default()
+            }, "password"))
+            div .actions { button type="submit" { (t("Save")) } }
+        },
+    )
 }

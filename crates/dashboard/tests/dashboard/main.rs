@@ -1,5 +1,7 @@
 //! The pages as a browser without script sees them: in process, over a real store, with a clock that stands until a test
 //! moves it.
 
+mod catalogue;
 mod entry;
+mod inbound;
 mod world;

@@ -9,8 +9,12 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, list, time};
 use crate::visit::Visit;
 
-pub(crate) static LIST: Page =
-    Page { method: Method::GET, path: "/connections", who: Who::Reader, handle: |visit| Box::pin(show(visit)) };
+pub(crate) static LIST: Page = Page {
+    method: Method::GET,
+    path: "/connections",
+    who: Who::Reader,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 async fn show(visit: Visit) -> Answer {
     let t = |text| visit.t(text);

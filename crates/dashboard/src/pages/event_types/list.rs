@@ -9,8 +9,12 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, Tone, list};
 use crate::visit::Visit;
 
-pub(crate) static LIST: Page =
-    Page { method: Method::GET, path: "/event-types", who: Who::Reader, handle: |visit| Box::pin(show(visit)) };
+pub(crate) static LIST: Page = Page {
+    method: Method::GET,
+    path: "/event-types",
+    who: Who::Reader,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 async fn show(visit: Visit) -> Answer {
     let t = |text| visit.t(text);
@@ -53,22 +57,26 @@ fn table(visit: &Visit, family: &str, types: &[Known<'_>]) -> Markup {
     let counted = visit.may_see_webhooks();
     let columns = [t("Type"), t("Description"), t("Origin"), t("Subscribers")];
     let columns = &columns[..if counted { 4 } else { 3 }];
-    list::table(family, columns, html! {
-        @for known in types {
-            @let name = known.event_type.name.as_str();
-            @let to = visit.link(&format!("/event-types/{}", escaped(name)));
-            tr {
-                (list::cell(columns[0], html! {
-                    a href=(to) { code { (name) } }
-                    @if !known.exposed { " " (parts::badge(Tone::Plain, t("not exposed"))) }
-                }))
-                (list::cell(columns[1], html! { (known.event_type.description) }))
-                (list::cell(columns[2], html! { (t(known.origin.label())) }))
-                @if counted {
-                    @let count = subscribers(visit.tenant(), name).count();
-                    (list::number(columns[3], html! { a href=(format!("{to}#subscribers")) { (count) } }))
+    list::table(
+        family,
+        columns,
+        html! {
+            @for known in types {
+                @let name = known.event_type.name.as_str();
+                @let to = visit.link(&format!("/event-types/{}", escaped(name)));
+                tr {
+                    (list::cell(columns[0], html! {
+                        a href=(to) { code { (name) } }
+                        @if !known.exposed { " " (parts::badge(Tone::Plain, t("not exposed"))) }
+                    }))
+                    (list::cell(columns[1], html! { (known.event_type.description) }))
+                    (list::cell(columns[2], html! { (t(known.origin.label())) }))
+                    @if counted {
+                        @let count = subscribers(visit.tenant(), name).count();
+                        (list::number(columns[3], html! { a href=(format!("{to}#subscribers")) { (count) } }))
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }

@@ -113,9 +113,7 @@ fn type_of(schema: &Value) -> String {
     }
     match schema.get("type") {
         Some(Value::String(name)) => name.clone(),
-        Some(Value::Array(names)) => {
-            names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or ")
-        }
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
         _ if schema.get("properties").is_some() => "object".to_owned(),
         _ => "any".to_owned(),
     }
@@ -167,15 +165,23 @@ mod tests {
             "$defs": {"line": {"type": "object", "properties": {"sku": {"type": ["string", "null"]}}}},
         }))
         .into_string();
-        for expected in ["<code>id</code>", "required", "at least <code>1</code>", "Of the &lt;order&gt;.",
-            "<code>open</code>, <code>closed</code>", "each item", "string or null"] {
+        for expected in [
+            "<code>id</code>",
+            "required",
+            "at least <code>1</code>",
+            "Of the &lt;order&gt;.",
+            "<code>open</code>, <code>closed</code>",
+            "each item",
+            "string or null",
+        ] {
             assert!(shown.contains(expected), "{expected} in {shown}");
         }
     }
 
     #[test]
     fn references_that_go_round_or_multiply_end() {
-        let round = json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"a": {"$ref": "#/$defs/a"}}}}});
+        let round =
+            json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"a": {"$ref": "#/$defs/a"}}}}});
         assert!(tree(&round).into_string().contains("the same again: #/$defs/a"));
         let itself = json!({"properties": {"next": {"$ref": "#"}}});
         assert!(tree(&itself).into_string().len() < 10_000);

@@ -77,21 +77,25 @@ fn rule_line(rule: &Rule) -> Markup {
 pub(super) fn faults_table(visit: &Visit, faults: &[StoredFault]) -> Markup {
     let t = |text| visit.t(text);
     let columns = [t("Record"), t("Rule"), t("What"), t("Times"), t("Last")];
-    list::table(t("What rules could not decide"), &columns, html! {
-        @for fault in faults {
-            tr {
-                (list::cell(columns[0], html! {
-                    a href=(visit.link(&format!("/records/{}/{}", escaped(&fault.key.kind), escaped(&fault.key.id)))) {
-                        (fault.key.kind) " " (fault.key.id)
-                    }
-                }))
-                (list::cell(columns[1], html! { code { (fault.rule) } }))
-                (list::cell(columns[2], html! { (fault.detail) }))
-                (list::number(columns[3], html! { (fault.times) }))
-                (list::cell(columns[4], time::short(visit, fault.at)))
+    list::table(
+        t("What rules could not decide"),
+        &columns,
+        html! {
+            @for fault in faults {
+                tr {
+                    (list::cell(columns[0], html! {
+                        a href=(visit.link(&format!("/records/{}/{}", escaped(&fault.key.kind), escaped(&fault.key.id)))) {
+                            (fault.key.kind) " " (fault.key.id)
+                        }
+                    }))
+                    (list::cell(columns[1], html! { code { (fault.rule) } }))
+                    (list::cell(columns[2], html! { (fault.detail) }))
+                    (list::number(columns[3], html! { (fault.times) }))
+                    (list::cell(columns[4], time::short(visit, fault.at)))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 async fn show(visit: Visit) -> Answer {

@@ -51,26 +51,30 @@ async fn show(visit: Visit) -> Answer {
 fn table(visit: &Visit, rows: &[RequestRow]) -> Markup {
     let t = |text| visit.t(text);
     let columns = [t("Request"), t("Trigger"), t("Outcome"), t("Answer"), t("Body"), t("Received")];
-    list::table(t("Requests, the newest first"), &columns, html! {
-        @for row in rows {
-            @let said = said_of(row.request.cause);
-            tr {
-                (list::cell(columns[0], html! {
-                    a href=(visit.link(&format!("/requests/{}", row.request.id))) { code { (row.request.id) } }
-                }))
-                (list::cell(columns[1], html! {
-                    @match trigger_of(visit, row.request.trigger) {
-                        Some((name, to)) => a href=(to) { (name) },
-                        None => { (t("deleted")) }
-                    }
-                }))
-                (list::cell(columns[2], parts::badge(said.tone, t(said.label))))
-                (list::number(columns[3], html! { (row.request.status) }))
-                (list::number(columns[4], html! { (text::size(row.request.body_bytes)) }))
-                (list::cell(columns[5], time::short(visit, row.request.received)))
+    list::table(
+        t("Requests, the newest first"),
+        &columns,
+        html! {
+            @for row in rows {
+                @let said = said_of(row.request.cause);
+                tr {
+                    (list::cell(columns[0], html! {
+                        a href=(visit.link(&format!("/requests/{}", row.request.id))) { code { (row.request.id) } }
+                    }))
+                    (list::cell(columns[1], html! {
+                        @match trigger_of(visit, row.request.trigger) {
+                            Some((name, to)) => a href=(to) { (name) },
+                            None => { (t("deleted")) }
+                        }
+                    }))
+                    (list::cell(columns[2], parts::badge(said.tone, t(said.label))))
+                    (list::number(columns[3], html! { (row.request.status) }))
+                    (list::number(columns[4], html! { (text::size(row.request.body_bytes)) }))
+                    (list::cell(columns[5], time::short(visit, row.request.received)))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn filters(visit: &Visit) -> Markup {
@@ -91,9 +95,13 @@ fn filters(visit: &Visit) -> Markup {
         value: visit.query.raw(name).unwrap_or_default(),
         ..fields::Field::default()
     };
-    list::filters(visit, &visit.link("/requests"), html! {
-        @if named.len() <= CHOICES_MAX { (fields::choice(field("trigger", t("Trigger")), &triggers)) }
-        @else { (fields::text(field("trigger", t("Trigger's id")), "text")) }
-        (fields::choice(field("cause", t("Outcome")), &causes))
-    })
+    list::filters(
+        visit,
+        &visit.link("/requests"),
+        html! {
+            @if named.len() <= CHOICES_MAX { (fields::choice(field("trigger", t("Trigger")), &triggers)) }
+            @else { (fields::text(field("trigger", t("Trigger's id")), "text")) }
+            (fields::choice(field("cause", t("Outcome")), &causes))
+        },
+    )
 }

@@ -36,12 +36,15 @@ async fn show(visit: Visit) -> Answer {
     let head: String = headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     let body = request.body.as_deref().unwrap_or_default();
     let mut facts = vec![
-        (t("Trigger"), html! {
-            @match trigger_of(&visit, request.trigger) {
-                Some((name, to)) => a href=(to) { (name) },
-                None => { code { (request.trigger) } " (" (t("deleted")) ")" }
-            }
-        }),
+        (
+            t("Trigger"),
+            html! {
+                @match trigger_of(&visit, request.trigger) {
+                    Some((name, to)) => a href=(to) { (name) },
+                    None => { code { (request.trigger) } " (" (t("deleted")) ")" }
+                }
+            },
+        ),
         (t("Received"), time::moment(&visit, request.received)),
         (t("From"), html! { code { (request.peer) } }),
         (t("Answered with"), html! { (request.status) }),

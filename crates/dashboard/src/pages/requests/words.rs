@@ -17,17 +17,21 @@ const fn said(tone: Tone, label: &'static str, meaning: &'static str) -> Said {
 pub(super) const fn said_of(cause: RequestCause) -> Said {
     match cause {
         RequestCause::Accepted => said(Tone::Good, "taken", "It started a run."),
-        RequestCause::Disabled => {
-            said(Tone::Bad, "trigger off", "The trigger was off. Switch it on, and let the request be sent again.")
-        }
+        RequestCause::Disabled => said(
+            Tone::Bad,
+            "trigger off",
+            "The trigger was off. Switch it on, and let the request be sent again.",
+        ),
         RequestCause::VerificationFailed => said(
             Tone::Bad,
             "not verified",
             "Its secret, signature or time did not hold. Most often the secret here is not the sender's: compare them, or test the request on the trigger's page.",
         ),
-        RequestCause::Method => {
-            said(Tone::Bad, "wrong method", "The trigger does not take this method. Change the sender, or the trigger's methods.")
-        }
+        RequestCause::Method => said(
+            Tone::Bad,
+            "wrong method",
+            "The trigger does not take this method. Change the sender, or the trigger's methods.",
+        ),
         RequestCause::ContentType => said(
             Tone::Bad,
             "wrong content type",
@@ -41,9 +45,11 @@ pub(super) const fn said_of(cause: RequestCause) -> Said {
             "too large",
             "Its body is longer than the trigger takes. Raise the trigger's largest body, or send less.",
         ),
-        RequestCause::Duplicate => {
-            said(Tone::Plain, "seen before", "The same request came before and started a run; it started no second one.")
-        }
+        RequestCause::Duplicate => said(
+            Tone::Plain,
+            "seen before",
+            "The same request came before and started a run; it started no second one.",
+        ),
         RequestCause::Filtered => said(
             Tone::Plain,
             "filtered",
@@ -54,9 +60,11 @@ pub(super) const fn said_of(cause: RequestCause) -> Said {
             "too many",
             "More came than the trigger's rate allows. The sender was asked to come again; raise the rate if this is usual.",
         ),
-        RequestCause::Handshake => {
-            said(Tone::Plain, "handshake", "The provider asked whether the URL is real, and was answered. It starts no run.")
-        }
+        RequestCause::Handshake => said(
+            Tone::Plain,
+            "handshake",
+            "The provider asked whether the URL is real, and was answered. It starts no run.",
+        ),
         RequestCause::Address => said(
             Tone::Bad,
             "wrong address",

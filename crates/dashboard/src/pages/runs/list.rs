@@ -23,9 +23,7 @@ async fn show(visit: Visit) -> Answer {
     let tenant = visit.tenant();
     let workflow = match visit.query.text("workflow") {
         None => None,
-        Some(name) => {
-            Some(tenant.inbound.workflow(name).ok_or_else(|| Problem::not_found("workflow"))?.id)
-        }
+        Some(name) => Some(tenant.inbound.workflow(name).ok_or_else(|| Problem::not_found("workflow"))?.id),
     };
     let filter = RunFilter {
         workflow,
@@ -64,38 +62,46 @@ fn filters(visit: &Visit) -> Markup {
     choices.extend(workflows.iter().map(|workflow| (workflow.name.as_str(), workflow.name.as_str())));
     let mut states = vec![("", t("all"))];
     states.extend(RunState::ALL.iter().map(|state| (state.as_str(), t(state.as_str()))));
-    list::filters(visit, &visit.link("/runs"), html! {
-        @if workflows.len() <= CHOICES_MAX { (fields::choice(field("workflow", t("Workflow")), &choices)) }
-        @else { (fields::text(field("workflow", t("Workflow")), "text")) }
-        (fields::choice(field("state", t("State")), &states))
-        @if let Some(trigger) = visit.query.text("trigger") { input type="hidden" name="trigger" value=(trigger); }
-    })
+    list::filters(
+        visit,
+        &visit.link("/runs"),
+        html! {
+            @if workflows.len() <= CHOICES_MAX { (fields::choice(field("workflow", t("Workflow")), &choices)) }
+            @else { (fields::text(field("workflow", t("Workflow")), "text")) }
+            (fields::choice(field("state", t("State")), &states))
+            @if let Some(trigger) = visit.query.text("trigger") { input type="hidden" name="trigger" value=(trigger); }
+        },
+    )
 }
 
 pub(crate) fn table(visit: &Visit, rows: &[RunRow], name: impl Fn(&RunRow) -> String) -> Markup {
     let t = |text| visit.t(text);
     let columns = [t("Run"), t("Workflow"), t("State"), t("Started by"), t("Took"), t("Accepted")];
-    list::table(t("Runs, the newest first"), &columns, html! {
-        @for row in rows {
-            tr {
-                (list::cell(columns[0], html! {
-                    a href=(visit.link(&format!("/runs/{}", row.id))) { code { (row.id) } }
-                }))
-                (list::cell(columns[1], html! { (name(row)) }))
-                (list::cell(columns[2], html! {
-                    (run_badge(visit, row.state))
-                    @if let Some(error) = &row.error { div .hint { (shortened(error)) } }
-                }))
-                (list::cell(columns[3], html! { (t(row.kind.as_str())) }))
-                (list::cell(columns[4], html! {
-                    @if let Some((started, finished)) = row.started.zip(row.finished) {
-                        (time::duration(finished.since(started)))
-                    }
-                }))
-                (list::cell(columns[5], time::short(visit, row.created)))
+    list::table(
+        t("Runs, the newest first"),
+        &columns,
+        html! {
+            @for row in rows {
+                tr {
+                    (list::cell(columns[0], html! {
+                        a href=(visit.link(&format!("/runs/{}", row.id))) { code { (row.id) } }
+                    }))
+                    (list::cell(columns[1], html! { (name(row)) }))
+                    (list::cell(columns[2], html! {
+                        (run_badge(visit, row.state))
+                        @if let Some(error) = &row.error { div .hint { (shortened(error)) } }
+                    }))
+                    (list::cell(columns[3], html! { (t(row.kind.as_str())) }))
+                    (list::cell(columns[4], html! {
+                        @if let Some((started, finished)) = row.started.zip(row.finished) {
+                            (time::duration(finished.since(started)))
+                        }
+                    }))
+                    (list::cell(columns[5], time::short(visit, row.created)))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 fn shortened(text: &str) -> String {

@@ -42,9 +42,7 @@ async fn names(visit: &Visit, rows: &[RunRow]) -> Result<HashMap<WorkflowId, Str
         }
         let name = match visit.tenant().inbound.workflow_by_id(row.workflow) {
             Some(workflow) => workflow.name.clone(),
-            None => {
-                visit.store().workflow_name(visit.tenant().id, row.workflow).await?.unwrap_or_default()
-            }
+            None => visit.store().workflow_name(visit.tenant().id, row.workflow).await?.unwrap_or_default(),
         };
         names.insert(row.workflow, name);
     }

@@ -14,8 +14,12 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, Tone, text, time};
 use crate::visit::Visit;
 
-pub(crate) static SHOW: Page =
-    Page { method: Method::GET, path: "/runs/{run}", who: Who::Reader, handle: |visit| Box::pin(show(visit)) };
+pub(crate) static SHOW: Page = Page {
+    method: Method::GET,
+    path: "/runs/{run}",
+    who: Who::Reader,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 /// Of one run on a page. A run has 10,000 at most.
 const STEPS_SHOWN: usize = 50;
@@ -141,30 +145,42 @@ fn origin(visit: &Visit, row: &RunRow, workflow: &str) -> Markup {
     let run = |id: RunId| html! { a href=(visit.link(&format!("/runs/{id}"))) { code { (id) } } };
     let mut facts = vec![
         (t("Run"), html! { code { (row.id) } }),
-        (t("Workflow"), html! {
-            @if there { a href=(visit.link(&format!("/workflows/{}", escaped(workflow)))) { (workflow) } }
-            @else { (workflow) " (" (t("deleted")) ")" }
-            ", " (t("version")) " " (row.version)
-        }),
-        (t("Started by"), html! {
-            (t(row.kind.as_str()))
-            @if let Some(trigger) = row.trigger {
-                " "
-                @if there {
-                    a href=(visit.link(&format!("/workflows/{}/triggers/{trigger}", escaped(workflow)))) { code { (trigger) } }
-                } @else { code { (trigger) } }
-            }
-        }),
+        (
+            t("Workflow"),
+            html! {
+                @if there { a href=(visit.link(&format!("/workflows/{}", escaped(workflow)))) { (workflow) } }
+                @else { (workflow) " (" (t("deleted")) ")" }
+                ", " (t("version")) " " (row.version)
+            },
+        ),
+        (
+            t("Started by"),
+            html! {
+                (t(row.kind.as_str()))
+                @if let Some(trigger) = row.trigger {
+                    " "
+                    @if there {
+                        a href=(visit.link(&format!("/workflows/{}/triggers/{trigger}", escaped(workflow)))) { code { (trigger) } }
+                    } @else { code { (trigger) } }
+                }
+            },
+        ),
         (t("Accepted"), time::moment(visit, row.created)),
     ];
     if let Some(finished) = row.finished {
         facts.push((t("Ended"), time::moment(visit, finished)));
     }
     if let Some(request) = row.request {
-        facts.push((t("Request"), html! { a href=(visit.link(&format!("/requests/{request}"))) { code { (request) } } }));
+        facts.push((
+            t("Request"),
+            html! { a href=(visit.link(&format!("/requests/{request}"))) { code { (request) } } },
+        ));
     }
     if let Some(event) = row.event {
-        facts.push((t("Event"), html! { a href=(visit.link(&format!("/events/{event}"))) { code { (event) } } }));
+        facts.push((
+            t("Event"),
+            html! { a href=(visit.link(&format!("/events/{event}"))) { code { (event) } } },
+        ));
     }
     if let Some(first) = row.replay_of {
         facts.push((t("Replay of"), run(first)));

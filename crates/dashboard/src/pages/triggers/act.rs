@@ -70,7 +70,15 @@ async fn rotate_secret(visit: Visit) -> Answer {
     let again = visit.idem().map(|idem| Repeatable { idem, answer: &repeated });
     let control = visit.engine().control();
     let rotated = control
-        .trigger_secret_rotate(&visit.actor(), visit.tenant(), &workflow.name, trigger.id, secret, overlap, again)
+        .trigger_secret_rotate(
+            &visit.actor(),
+            visit.tenant(),
+            &workflow.name,
+            trigger.id,
+            secret,
+            overlap,
+            again,
+        )
         .await?;
     match rotated {
         Created::Fresh(changed) if generated => Ok(edit::made(&visit, &changed, true)),

@@ -40,7 +40,13 @@ impl<'a> Shown<'a> {
         fields::area(self.field(name, label, hint), rows)
     }
 
-    fn choice(&self, name: &'a str, label: &'static str, hint: &'static str, options: &[(&str, &'static str)]) -> Markup {
+    fn choice(
+        &self,
+        name: &'a str,
+        label: &'static str,
+        hint: &'static str,
+        options: &[(&str, &'static str)],
+    ) -> Markup {
         let options: Vec<(&str, &str)> =
             options.iter().map(|(value, label)| (*value, self.visit.t(label))).collect();
         fields::choice(self.field(name, label, hint), &options)

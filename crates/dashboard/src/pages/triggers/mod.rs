@@ -69,7 +69,8 @@ fn line(visit: &Visit, trigger: &Trigger) -> Markup {
     let settings = &trigger.settings;
     match trigger.kind {
         TriggerKind::Webhook => {
-            let preset = settings.verification.as_ref().map_or("", |verification| verification.preset.as_str());
+            let preset =
+                settings.verification.as_ref().map_or("", |verification| verification.preset.as_str());
             html! { (visit.t("verified by")) " " code { (preset) } }
         }
         TriggerKind::Cron => {

@@ -110,9 +110,9 @@ fn catch_up(form: &Form) -> Result<Option<Value>, Problem> {
 
 fn count(form: &Form, field: &str) -> Result<Option<Value>, Problem> {
     let Some(text) = form.text(field) else { return Ok(None) };
-    let count = text.parse::<u64>().map_err(|_| {
-        Problem::at(Code::InvalidField, field, "This is no whole number.")
-    })?;
+    let count = text
+        .parse::<u64>()
+        .map_err(|_| Problem::at(Code::InvalidField, field, "This is no whole number."))?;
     Ok(Some(count.into()))
 }
 

@@ -65,15 +65,21 @@ fn facts(visit: &Visit, workflow: &RegisteredWorkflow, trigger: &Trigger) -> Mar
         }));
         facts.push((t("Methods"), html! { (trigger.methods().join(", ")) }));
         facts.push((t("Largest body"), html! { (text::size(trigger.body_bytes_max() as u64)) }));
-        facts.push((t("Known again by"), match &settings.dedup {
-            None => html! { (t("what the preset says")) },
-            Some(DedupBy::None) => html! { (t("nothing: every request starts a run")) },
-            Some(DedupBy::Header(name)) => html! { (t("the header")) " " code { (name) } },
-            Some(DedupBy::Expression(source)) => html! { code { (source) } },
-        }));
-        facts.push((t("Requests"), html! {
-            a href=(visit.link(&format!("/requests?trigger={}", trigger.id))) { (t("taken and refused")) }
-        }));
+        facts.push((
+            t("Known again by"),
+            match &settings.dedup {
+                None => html! { (t("what the preset says")) },
+                Some(DedupBy::None) => html! { (t("nothing: every request starts a run")) },
+                Some(DedupBy::Header(name)) => html! { (t("the header")) " " code { (name) } },
+                Some(DedupBy::Expression(source)) => html! { code { (source) } },
+            },
+        ));
+        facts.push((
+            t("Requests"),
+            html! {
+                a href=(visit.link(&format!("/requests?trigger={}", trigger.id))) { (t("taken and refused")) }
+            },
+        ));
     }
     if let Some(events) = &settings.events {
         facts.push((t("Events"), html! { code { (events.join(", ")) } }));
@@ -91,9 +97,12 @@ fn facts(visit: &Visit, workflow: &RegisteredWorkflow, trigger: &Trigger) -> Mar
         let zone = settings.timezone.as_deref().unwrap_or("UTC");
         facts.push((t("Times"), html! { code { (times) } " " (zone) }));
     }
-    facts.push((t("Runs"), html! {
-        a href=(visit.link(&format!("/runs?trigger={}", trigger.id))) { (t("that it started")) }
-    }));
+    facts.push((
+        t("Runs"),
+        html! {
+            a href=(visit.link(&format!("/runs?trigger={}", trigger.id))) { (t("that it started")) }
+        },
+    ));
     facts.push((t("Changed"), time::moment(visit, trigger.updated)));
     parts::facts(&facts)
 }

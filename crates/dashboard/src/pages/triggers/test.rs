@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use maud::{Markup, html};
+use postrider_domain::capture::{self, Captured};
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::inbound::receive::Came;
 use postrider_engine::inbound::test::Explained;
@@ -15,6 +16,7 @@ use serde_json::Value;
 
 use super::{in_path, link, url};
 use crate::fault::Fault;
+use crate::form::Form;
 use crate::page::{Answer, Page, Who};
 use crate::parts::{self, Tone, fields, text};
 use crate::visit::Visit;
@@ -55,29 +57,25 @@ async fn test(visit: Visit) -> Answer {
     let (inbound, name) = (visit.engine().inbound().clone(), trigger.name.clone());
     // A body of a MiB is hashed in several spellings: not beside what serves others.
     let explained = tokio::task::spawn_blocking(move || inbound.explain(&trigger, &came, &body)).await;
-    let explained = explained
-        .map_err(|error| Fault::Store(StoreError::Internal(format!("explaining a request panicked: {error}"))))?;
+    let explained = explained.map_err(|error| {
+        Fault::Store(StoreError::Internal(format!("explaining a request panicked: {error}")))
+    })?;
     Ok(visit.page(visit.t("Test a request"), page(&visit, &to, &name, None, Some(&explained))))
 }
 
 fn pasted(visit: &Visit, url: String) -> Result<(Came, Bytes), Problem> {
     let form = &visit.form;
-    let body = match (form.raw("body").unwrap_or_default(), form.text("bodyBase64")) {
-        // Browsers send every line end of a form as two characters, which no signature would survive.
-        (typed, None) => Bytes::from(typed.replace("\r\n", "\n")),
-        (_, Some(encoded)) => BASE64.decode(encoded).map(Bytes::from).map_err(|_| {
-            Problem::at(Code::InvalidField, "bodyBase64", "This is not base64 with its padding.")
-        })?,
-    };
+    let Captured { headers: lines, body } = captured(form)?;
     let mut headers = HeaderMap::new();
-    for line in form.raw("headers").unwrap_or_default().lines().filter(|line| !line.trim().is_empty()) {
+    for (name, value) in lines {
         let odd = || {
-            let detail = format!("This line is no header: {line}. Write each as Name: value.");
+            let detail = format!(
+                "The header `{name}` cannot be one: it has a name without spaces and a value of one line."
+            );
             Problem::at(Code::HeaderInvalid, "headers", detail)
         };
-        let (name, value) = line.split_once(':').ok_or_else(odd)?;
-        let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| odd())?;
-        headers.append(name, HeaderValue::from_str(value.trim()).map_err(|_| odd())?);
+        let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| odd())?;
+        headers.append(known, HeaderValue::from_str(&value).map_err(|_| odd())?);
     }
     let query = form.text("query").unwrap_or_default().trim_start_matches('?').to_owned();
     let came = Came {
@@ -87,7 +85,30 @@ fn pasted(visit: &Visit, url: String) -> Result<(Came, Bytes), Problem> {
         headers,
         peer: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };
-    Ok((came, body))
+    Ok((came, body.into()))
+}
+
+/// The request as one text, or in its parts. Browsers send every line end of a form as two characters, which no signature
+/// would survive.
+fn captured(form: &Form) -> Result<Captured, Problem> {
+    if let Some(whole) = form.raw("request").filter(|whole| !whole.trim().is_empty()) {
+        return capture::parse(whole.replace("\r\n", "\n").as_bytes()).map_err(|why| {
+            Problem::at(Code::InvalidField, "request", format!("This cannot be read as a request: {why}."))
+        });
+    }
+    let body = match form.text("bodyBase64") {
+        None => form.raw("body").unwrap_or_default().replace("\r\n", "\n").into_bytes(),
+        Some(encoded) => BASE64.decode(encoded).map_err(|_| {
+            Problem::at(Code::InvalidField, "bodyBase64", "This is not base64 with its padding.")
+        })?,
+    };
+    let lines = form.raw("headers").unwrap_or_default().lines().filter(|line| !line.trim().is_empty());
+    let headers = lines.map(|line| {
+        capture::header_line(line).map_err(|why| {
+            Problem::at(Code::HeaderInvalid, "headers", format!("Write each header as Name: value. {why}."))
+        })
+    });
+    Ok(Captured { headers: headers.collect::<Result<_, _>>()?, body })
 }
 
 fn page(
@@ -113,11 +134,15 @@ fn page(
         (parts::refusal(problem))
         @if let Some(explained) = explained { (outcome(visit, explained)) }
         (parts::form(visit, &format!("{to}/test"), html! {
+            (fields::area(field("request", t("The whole request"), t("As it was on the wire, as curl -v printed it, or JSON with headers and body. Or fill in its parts below.")), 10))
             (fields::text(fields::Field { value: method, ..field("method", t("Method"), "") }, "text"))
             (fields::text(field("query", t("Query"), t("Without the question mark, as it was received.")), "text"))
-            (fields::area(field("headers", t("Headers"), t("One on a line, as Name: value.")), 6))
-            (fields::area(field("body", t("Body"), t("The raw text. Its line ends are taken as one character each.")), 10))
-            (fields::text(field("bodyBase64", t("Or the body in base64"), t("Where every byte counts.")), "text"))
+            details .more open[!visit.form.is_on("request") || visit.form.text("headers").is_some()] {
+                summary { (t("In its parts")) }
+                (fields::area(field("headers", t("Headers"), t("One on a line, as Name: value.")), 6))
+                (fields::area(field("body", t("Body"), t("The raw text. Its line ends are taken as one character each.")), 10))
+                (fields::text(field("bodyBase64", t("Or the body in base64"), t("Where every byte counts.")), "text"))
+            }
             div .actions { button type="submit" { (t("Test")) } }
         }))
     }

@@ -11,8 +11,12 @@ use crate::pages::typed;
 use crate::parts::{self, fields, text};
 use crate::visit::Visit;
 
-pub(crate) static NEW: Page =
-    Page { method: Method::GET, path: "/workflows/new", who: Who::Admin, handle: |visit| Box::pin(new(visit)) };
+pub(crate) static NEW: Page = Page {
+    method: Method::GET,
+    path: "/workflows/new",
+    who: Who::Admin,
+    handle: |visit| Box::pin(new(visit)),
+};
 
 pub(crate) static CREATE: Page = Page {
     method: Method::POST,

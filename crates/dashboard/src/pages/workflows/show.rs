@@ -17,11 +17,13 @@ pub(crate) static SHOW: Page = Page {
     method: Method::GET,
     path: "/workflows/{workflow}",
     who: Who::Reader,
-    handle: |visit| Box::pin(async move {
-        let workflow = in_path(&visit)?;
-        let body = page(&visit, &workflow, newest(&visit, &workflow).await?, None);
-        Ok(visit.page(&workflow.name, body))
-    }),
+    handle: |visit| {
+        Box::pin(async move {
+            let workflow = in_path(&visit)?;
+            let body = page(&visit, &workflow, newest(&visit, &workflow).await?, None);
+            Ok(visit.page(&workflow.name, body))
+        })
+    },
 };
 
 pub(crate) static DELETE: Page = Page {
@@ -106,26 +108,30 @@ fn start(visit: &Visit, workflow: &RegisteredWorkflow, problem: Option<&Problem>
         .collect();
     let mut options = vec![("", t("none"))];
     options.extend(manual.iter().map(|(id, name)| (id.as_str(), *name)));
-    parts::form(visit, &link(visit, &workflow.name, "/start"), html! {
-        (fields::area(fields::Field {
-            name: "input",
-            label: t("Input"),
-            value: visit.form.raw("input").unwrap_or("{}"),
-            hint: t("JSON that the run begins with. Empty: the trigger's own input, or {}."),
-            problem,
-            ..fields::Field::default()
-        }, 6))
-        @if options.len() > 1 {
-            (fields::choice(fields::Field {
-                name: "trigger",
-                label: t("In the name of a trigger"),
-                value: visit.form.raw("trigger").unwrap_or_default(),
+    parts::form(
+        visit,
+        &link(visit, &workflow.name, "/start"),
+        html! {
+            (fields::area(fields::Field {
+                name: "input",
+                label: t("Input"),
+                value: visit.form.raw("input").unwrap_or("{}"),
+                hint: t("JSON that the run begins with. Empty: the trigger's own input, or {}."),
                 problem,
                 ..fields::Field::default()
-            }, &options))
-        }
-        div .actions { button type="submit" { (t("Start a run")) } }
-    })
+            }, 6))
+            @if options.len() > 1 {
+                (fields::choice(fields::Field {
+                    name: "trigger",
+                    label: t("In the name of a trigger"),
+                    value: visit.form.raw("trigger").unwrap_or_default(),
+                    problem,
+                    ..fields::Field::default()
+                }, &options))
+            }
+            div .actions { button type="submit" { (t("Start a run")) } }
+        },
+    )
 }
 
 async fn delete(visit: Visit) -> Answer {
