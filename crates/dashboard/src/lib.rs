@@ -55,7 +55,7 @@ pub fn router(engine: Engine, options: Options) -> Router {
     for page in pages::INSTALLATION {
         router = mount(router, format!("/dashboard{}", page.path), page, Face::Dashboard);
     }
-    for page in pages::TENANT.iter().flat_map(|noun| noun.iter().copied()) {
+    for page in pages::TENANT.iter().copied().flatten() {
         router = mount(router, format!("/dashboard/t/{{tenant}}{}", page.path), page, Face::Dashboard);
         router = mount(router, format!("/portal{}", page.path), page, Face::Portal);
     }

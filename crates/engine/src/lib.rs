@@ -32,9 +32,8 @@ use postrider_domain::problem::{Code, Problem};
 use postrider_domain::random::Random;
 use postrider_domain::time::Clock;
 use postrider_egress::Egress;
-use postrider_store::{NewIdempotency, Store, StoreError, StoredEvent};
 use postrider_store::config::InboxRow;
-use postrider_store::{NewIdempotency, Store, StoreError};
+use postrider_store::{NewIdempotency, Store, StoreError, StoredEvent};
 use tokio::sync::mpsc;
 
 pub use budgets::egress_budgets;

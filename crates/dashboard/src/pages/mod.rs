@@ -11,6 +11,7 @@ mod secrets;
 mod tenants;
 mod triggers;
 mod typed;
+mod webhooks;
 mod workflows;
 
 use crate::page::Page;
@@ -35,7 +36,8 @@ pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
-    &[&home::HEALTH],
+    home::PAGES,
+    webhooks::PAGES,
     event_types::PAGES,
     records::PAGES,
     workflows::PAGES,

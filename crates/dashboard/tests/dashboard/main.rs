@@ -4,4 +4,5 @@
 mod catalogue;
 mod entry;
 mod inbound;
+mod webhooks;
 mod world;

@@ -65,6 +65,7 @@ impl World {
             random,
             installation: Installation { require_https: false },
             lanes: LaneLimits::default(),
+            public_url: Some(PUBLIC_URL.to_owned()),
         })
         .await
         .expect("an engine starts on an empty store");
@@ -174,6 +175,15 @@ impl Visitor<'_> {
         let mut all = vec![("csrf", self.csrf.as_str())];
         all.extend_from_slice(fields);
         self.post_without_token(path, &all).await
+    }
+
+    /// The same, sent by htmx.
+    pub(crate) async fn post_part(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.request(Method::POST, path).header("HX-Request", "true");
+        let request = request.header("X-CSRF-Token", &self.csrf);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(body))).await
     }
 
     /// A form from elsewhere.
