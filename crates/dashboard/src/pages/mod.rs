@@ -1,9 +1,11 @@
 //! The pages: one file for each, one folder for each noun.
 
 mod audit;
+mod connections;
 mod deliveries;
 mod dry_run;
 mod entry;
+mod event_types;
 mod events;
 mod home;
 mod inbox;
@@ -11,12 +13,19 @@ mod jobs;
 mod keys;
 mod portal_links;
 mod profiles;
+mod records;
+mod requests;
+mod runs;
 mod scans;
+mod secrets;
 mod sent_again;
 mod settings;
 mod signature;
 mod tenants;
+mod triggers;
+mod typed;
 mod webhooks;
+mod workflows;
 
 use crate::page::Page;
 
@@ -55,4 +64,12 @@ pub(crate) static TENANT: &[&[&Page]] = &[
     events::PAGES,
     sent_again::PAGES,
     dry_run::PAGES,
+    event_types::PAGES,
+    records::PAGES,
+    workflows::PAGES,
+    triggers::PAGES,
+    requests::PAGES,
+    runs::PAGES,
+    secrets::PAGES,
+    connections::PAGES,
 ];

@@ -87,6 +87,24 @@ pub(crate) fn act(visit: &Visit, action: &str, class: &str, label: &str) -> Mark
     }
 }
 
+/// What cannot be taken back: behind a fold, with what it means, so that it takes two steps without script as well.
+pub(crate) fn danger(visit: &Visit, action: &str, label: &str, meaning: &str) -> Markup {
+    html! {
+        details .more {
+            summary { (label) "…" }
+            p { (meaning) }
+            (act(visit, action, "danger", label))
+        }
+    }
+}
+
+/// What was done before this page: `?done=word`, and a fixed sentence for each word.
+pub(crate) fn done(visit: &Visit, sentences: &[(&str, &'static str)]) -> Markup {
+    let word = visit.query.text("done");
+    let found = sentences.iter().find(|(known, _)| Some(*known) == word);
+    html! { @if let Some((_, sentence)) = found { (notice(Tone::Good, html! { p { (visit.t(sentence)) } })) } }
+}
+
 /// What every form carries.
 pub(crate) fn hidden(visit: &Visit) -> Markup {
     html! {
