@@ -4,11 +4,10 @@ mod create;
 mod delete;
 mod facts;
 mod list;
-mod removal;
 
 use crate::page::Page;
 
-pub(crate) static PAGES: &[&Page] = &[&list::LIST, &facts::LEDGER, &create::FORM, &create::CREATED, &removal::SHOW];
+pub(crate) static PAGES: &[&Page] = &[&list::LIST, &facts::LEDGER, &create::FORM, &create::CREATED];
 
 /// Of one tenant.
 pub(crate) static TENANT_PAGES: &[&Page] = &[&delete::ASKED, &delete::DELETED];
