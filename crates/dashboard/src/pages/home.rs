@@ -15,9 +15,7 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, chart, list, text, time};
 use crate::visit::Visit;
 
-pub(crate) static PAGES: &[&Page] = &[&HEALTH];
-
-static HEALTH: Page =
+pub(crate) static HEALTH: Page =
     Page { method: Method::GET, path: "/", who: Who::Reader, handle: |visit| Box::pin(show(visit)) };
 
 async fn show(visit: Visit) -> Answer {

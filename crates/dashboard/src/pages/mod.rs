@@ -26,4 +26,7 @@ pub(crate) static PUBLIC: &[&Page] = &[
 pub(crate) static INSTALLATION: &[&Page] = &[&tenants::LIST];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
-pub(crate) static TENANT: &[&[&Page]] = &[home::PAGES, webhooks::PAGES];
+pub(crate) static TENANT: &[&[&Page]] = &[
+    &[&home::HEALTH],
+    webhooks::PAGES,
+];

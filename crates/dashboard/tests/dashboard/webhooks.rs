@@ -1,5 +1,7 @@
 //! Webhooks: what the pages show, what they make, and what they refuse.
 
+use std::time::Duration;
+
 use postrider_engine::control::Role;
 use postrider_testkit::receiver::{Answer, Receiver};
 
@@ -76,7 +78,7 @@ async fn what_is_refused_is_said_before_and_after_saving() {
         page.expect_text(url);
         assert!(part.text.contains(said), "{said}: {}", part.text);
     }
-    let plain = [("url", "http://127.0.0.1:9/"), ("events", "*"), ("enabled", "on")];
+    let plain = [("url", "http://127.0.0.1:8080/"), ("events", "*"), ("enabled", "on")];
     operator.post(&check, &plain).await.expect_text("not https");
     assert_eq!(world.tenant_now("acme").webhooks.len(), 0, "a check makes nothing");
     let matches = format!("{BASE}/matches?events=shutdown.*");
@@ -156,20 +158,35 @@ async fn a_test_shows_the_request_and_the_answer_as_they_were() {
 
 #[tokio::test]
 async fn failures_are_told_with_what_to_do_and_can_be_sent_again() {
-    let world = acme("runtight").await;
+    let world = acme("org-jobs").await;
     let receiver = Receiver::start().await;
     receiver.answer(Answer::status(404));
     let id = world.webhook("acme", &receiver.url("/hook"), &["*"]).await;
     let operator = world.operator().await;
-    operator.get(&format!("{BASE}/{id}")).await.expect_status(200).expect_text("No event has been published");
-    for range in ["1h", "24h", "7d", "30d"] {
-        operator.get(&format!("{BASE}/{id}?range={range}")).await.expect_status(200);
+    let page = format!("{BASE}/{id}");
+    operator.get(&page).await.expect_status(200).expect_text("No event has been published");
+    world.publish("acme", "job.created", r#"{"job": {"id": "7"}}"#).await;
+    world.settled().await;
+    let failed = operator.get(&page).await.expect_status(200).expect_text("404").expect_text(">failing<");
+    let failed = failed.expect_text("Check the path of the URL").expect_text("Newest failed deliveries");
+    let (_, retry) = failed.text.split_once(&format!("{page}/retry/")).expect("a failed delivery can be retried");
+    let retry = format!("{page}/retry/{}", retry.split('"').next().expect("an address ends"));
+    operator.get("/dashboard/t/acme/").await.expect_text(">failing<").expect_text("0 %");
+    operator.post(&retry, &[]).await.expect_status(303);
+    receiver.wait_for(2).await;
+    world.settled().await;
+    for range in ["1h", "24h", "7d", "30d", "nonsense"] {
+        let page = operator.get(&format!("{page}?range={range}")).await.expect_status(200);
+        page.expect_text("The numbers as a table");
     }
+    // The range of a recovery ends before now.
+    world.clock.advance(Duration::from_secs(1));
     let far = [("from", "2999-01-01T00:00")];
-    operator.post(&format!("{BASE}/{id}/recover"), &far).await.expect_status(400);
+    operator.post(&format!("{page}/recover"), &far).await.expect_status(422).expect_text("a time that is past");
     let since = [("from", "2026-01-01T00:00")];
-    let done = operator.post(&format!("{BASE}/{id}/recover"), &since).await.expect_status(303);
+    let done = operator.post(&format!("{page}/recover"), &since).await.expect_status(303);
     operator.get(done.location()).await.expect_text("is being sent again");
+    receiver.wait_for(3).await;
 }
 
 #[tokio::test]

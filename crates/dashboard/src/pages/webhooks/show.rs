@@ -38,12 +38,12 @@ const DONE: &[(&str, &str)] = &[
 async fn show(visit: Visit) -> Answer {
     let webhook = in_path(&visit)?;
     let tenant = visit.tenant().id;
-    let health = visit.store().webhooks_health(tenant, visit.now).await?;
-    let standing = Standing::of(&webhook, health.iter().find(|health| health.webhook == webhook.id));
+    let stats = visit.store().webhook_stats(tenant, webhook.id, visit.now).await?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let of_failed = DeliveryFilter { state: Some(DeliveryState::Failed), ..filter.clone() };
     let failed = visit.store().delivery_page(tenant, &of_failed, list::ROWS).await?.deliveries;
     let newest = visit.store().delivery_page(tenant, &filter, DELIVERIES_SHOWN).await?.deliveries;
+    let standing = Standing::of_one(&webhook, &stats, &newest);
     let charts = charts::section(&visit, &webhook).await?;
     let why = why::section(&visit, &webhook, &failed).await?;
     let t = |text| visit.t(text);

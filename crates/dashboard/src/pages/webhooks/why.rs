@@ -112,9 +112,6 @@ fn failures(visit: &Visit, webhook: &Webhook, failed: &[StoredDelivery]) -> Mark
 
 /// The list of deliveries, narrowed to one kind of failure.
 fn filter(webhook: &Webhook, class: AttemptClass, status: Option<u16>) -> String {
-    let kind = match status {
-        Some(status) => format!("status={status}"),
-        None => format!("class={}", escaped(class.as_str())),
-    };
-    format!("/deliveries?webhook={}&state=failed&{kind}", webhook.id)
+    let code = status.map_or_else(|| escaped(class.as_str()), |status| status.to_string());
+    format!("/deliveries?webhook={}&state=failed&code={code}", webhook.id)
 }
