@@ -248,7 +248,8 @@ impl Reply {
     /// The value of the page's first input of that name.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> String {
-        let (_, rest) = self.text.split_once(&format!("name=\"{name}\" value=\"")).expect("the page has this field");
+        let (_, rest) =
+            self.text.split_once(&format!("name=\"{name}\" value=\"")).expect("the page has this field");
         rest.split('"').next().expect("a value ends").to_owned()
     }
 }

@@ -118,7 +118,8 @@ pub(crate) fn order(
     health: Option<&WebhookHealth>,
 ) -> (Standing, u64, Reverse<u64>, String) {
     let standing = Standing::of(webhook, health);
-    let (permille, waiting) = health.map_or((1000, 0), |health| (permille(health.succeeded, health.attempts), health.waiting));
+    let (permille, waiting) =
+        health.map_or((1000, 0), |health| (permille(health.succeeded, health.attempts), health.waiting));
     (standing, permille, Reverse(waiting), webhook.name.to_lowercase())
 }
 

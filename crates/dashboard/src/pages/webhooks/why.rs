@@ -24,7 +24,8 @@ pub(super) async fn section(
     let t = |text| visit.t(text);
     let tenant = visit.tenant();
     let newest = Order::NewestFirst { before: None };
-    let events = visit.store().event_list(tenant.id, &EventFilter::default(), newest, EVENTS_LOOKED_AT).await?;
+    let events =
+        visit.store().event_list(tenant.id, &EventFilter::default(), newest, EVENTS_LOOKED_AT).await?;
     let missed = events.iter().filter(|event| !webhook.patterns.matches(&event.event_type));
     let missed = tally(missed.map(|event| &*event.event_type));
     let matched = events.iter().any(|event| webhook.patterns.matches(&event.event_type));
@@ -82,7 +83,9 @@ pub(super) async fn section(
 
 fn off_because(webhook: &Webhook) -> &'static str {
     match webhook.disabled_reason {
-        Some(DisabledReason::Gone) => "The receiver answered 410 Gone, which says that it will never come back. Switch it on when it has.",
+        Some(DisabledReason::Gone) => {
+            "The receiver answered 410 Gone, which says that it will never come back. Switch it on when it has."
+        }
         None => "A person did that. Switch it on to send again.",
     }
 }
