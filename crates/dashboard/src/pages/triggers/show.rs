@@ -4,7 +4,7 @@ use http::Method;
 use maud::{Markup, html};
 use postrider_domain::run::TriggerKind;
 use postrider_engine::inbound::registered::RegisteredWorkflow;
-use postrider_engine::inbound::trigger::{DedupBy, Trigger};
+use postrider_engine::inbound::trigger::{DedupBy, SECRET_HEADER, Trigger};
 
 use super::{in_path, kind_label, link, state, url};
 use crate::page::{Answer, Page, Who};
@@ -115,8 +115,12 @@ pub(super) fn how_to_send(visit: &Visit, trigger: &Trigger) -> Markup {
         return html! { @if hidden { p .hint { (t("Its URL is shown to admins: who has it may send.")) } } };
     };
     let preset = trigger.preset();
-    let tokens: Vec<String> =
-        preset.iter().flat_map(|preset| preset.token_headers()).map(ToString::to_string).collect();
+    // Header names are kept in small letters; ours is known by its own spelling.
+    let spelled = |name: &http::HeaderName| match SECRET_HEADER.eq_ignore_ascii_case(name.as_str()) {
+        true => SECRET_HEADER.to_owned(),
+        false => name.to_string(),
+    };
+    let tokens: Vec<String> = preset.iter().flat_map(|preset| preset.token_headers()).map(spelled).collect();
     let signs = preset.is_some() && tokens.is_empty();
     let methods = trigger.methods();
     let method = methods.first().map_or("POST", String::as_str);
