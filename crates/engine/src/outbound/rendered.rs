@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use postrider_domain::delivery::DeliveryKind;
 use postrider_domain::id::DeliveryId;
 use postrider_domain::problem::{Code, Problem};
 use postrider_store::StoreError;
@@ -60,13 +61,17 @@ pub async fn rendered(
         Err(error) => return Err(error.into()),
     };
     let event = EventInHand::new(event.into());
+    let elsewhere = match found.kind {
+        DeliveryKind::Test => store.delivery_elsewhere(tenant.id, delivery).await?,
+        DeliveryKind::Normal | DeliveryKind::Replay => None,
+    };
     let attempt = found.attempts.saturating_add(1);
     let subject = Subject { webhook, pinned: &pinned, event: &event, delivery, attempt };
     let (headers, body) = attempt::render(&subject, engine.clock().now())
         .map_err(|not_made| Problem::new(Code::NotRenderable, not_made.detail))?;
     Ok(RenderedRequest {
         method: attempt::METHOD.as_str().to_owned(),
-        url: webhook.url.clone(),
+        url: elsewhere.unwrap_or_else(|| webhook.url.clone()),
         headers: shown_headers(webhook, &headers, reveal),
         body: body.bytes,
     })

@@ -2,7 +2,7 @@
 
 use postrider_domain::id::TenantId;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Value};
 
 /// Counted for one tenant: a backlog of a million takes as long to count as one of this many, and a reader needs no more.
 pub const WAITING_COUNTED_MAX: u64 = 10_000;
@@ -31,7 +31,7 @@ impl Store {
             return Ok(Vec::new());
         }
         let mut values = vec![i64::try_from(WAITING_COUNTED_MAX).unwrap_or(i64::MAX).into()];
-        values.extend(tenants.iter().map(|tenant| (*tenant).into()));
+        values.extend(tenants.iter().map(|tenant| Value::from(*tenant)));
         let rows = self.read().all(waiting(tenants.len()), &values).await?;
         rows.iter().map(|row| Ok(TenantWaiting { tenant: row.get("id")?, waiting: row.get("waiting")? })).collect()
     }
