@@ -112,7 +112,9 @@ pub(crate) const fn advice(class: AttemptClass, status: Option<u16>) -> &'static
         (AttemptClass::Success, _) => "Nothing is to be done.",
         (_, Some(401 | 403)) => "Check the secret, and the extra headers that the receiver asks for.",
         (_, Some(404 | 405)) => "Check the path of the URL, and that it takes POST.",
-        (_, Some(400 | 415 | 422)) => "Look at the answer's body: the receiver did not like the payload or its signature.",
+        (_, Some(400 | 415 | 422)) => {
+            "Look at the answer's body: the receiver did not like the payload or its signature."
+        }
         (_, Some(408 | 429)) => "The receiver is too busy. Wait for the retries, or let it take more.",
         (_, Some(410)) => "The receiver is gone for good. Change the URL or delete the webhook.",
         (_, Some(300..=399)) => "Redirects are not followed. Enter the address that it leads to as the URL.",
@@ -124,7 +126,9 @@ pub(crate) const fn advice(class: AttemptClass, status: Option<u16>) -> &'static
         (AttemptClass::Connect | AttemptClass::Reset, _) => {
             "Check that the receiver runs, listens on this port, and is let through by its firewall."
         }
-        (AttemptClass::Tls, _) => "Check the receiver's certificate: its name, its date, and its whole chain.",
+        (AttemptClass::Tls, _) => {
+            "Check the receiver's certificate: its name, its date, and its whole chain."
+        }
         (AttemptClass::Protocol, _) => "Check that a web server listens at this port.",
         (AttemptClass::BlockedTarget, _) => "Use an address that is reachable from the internet.",
         (AttemptClass::Unknown, _) => "Check on the receiver's side whether it came; it can be sent again.",

@@ -24,7 +24,8 @@ pub(super) async fn section(
     let t = |text| visit.t(text);
     let tenant = visit.tenant();
     let newest = Order::NewestFirst { before: None };
-    let events = visit.store().event_list(tenant.id, &EventFilter::default(), newest, EVENTS_LOOKED_AT).await?;
+    let events =
+        visit.store().event_list(tenant.id, &EventFilter::default(), newest, EVENTS_LOOKED_AT).await?;
     let missed = events.iter().filter(|event| !webhook.patterns.matches(&event.event_type));
     let missed = tally(missed.map(|event| &*event.event_type));
     let matched = events.iter().any(|event| webhook.patterns.matches(&event.event_type));
@@ -82,7 +83,9 @@ pub(super) async fn section(
 
 fn off_because(webhook: &Webhook) -> &'static str {
     match webhook.disabled_reason {
-        Some(DisabledReason::Gone) => "The receiver answered 410 Gone, which says that it will never come back. Switch it on when it has.",
+        Some(DisabledReason::Gone) => {
+            "The receiver answered 410 Gone, which says that it will never come back. Switch it on when it has."
+        }
         None => "A person did that. Switch it on to send again.",
     }
 }
@@ -112,9 +115,6 @@ fn failures(visit: &Visit, webhook: &Webhook, failed: &[StoredDelivery]) -> Mark
 
 /// The list of deliveries, narrowed to one kind of failure.
 fn filter(webhook: &Webhook, class: AttemptClass, status: Option<u16>) -> String {
-    let kind = match status {
-        Some(status) => format!("status={status}"),
-        None => format!("class={}", escaped(class.as_str())),
-    };
-    format!("/deliveries?webhook={}&state=failed&{kind}", webhook.id)
+    let code = status.map_or_else(|| escaped(class.as_str()), |status| status.to_string());
+    format!("/deliveries?webhook={}&state=failed&code={code}", webhook.id)
 }
