@@ -51,7 +51,7 @@ async fn a_type_reads_as_a_tree_and_what_it_says_is_text() {
     ];
     let saved = operator.post("/dashboard/t/acme/register-event-type", &fields).await.expect_status(303);
     assert_eq!(saved.location(), "/dashboard/t/acme/event-types/order.created?done=saved");
-    world.webhook("acme", "http://127.0.0.1:1/", &["order.*"]).await;
+    world.webhook("acme", "http://127.0.0.1:8090/", &["order.*"]).await;
     for path in ["event-types", "event-types/order.created", "register-event-type?type=order.created"] {
         let page = operator.get(&format!("/dashboard/t/acme/{path}")).await.expect_status(200);
         page.expect_text("&lt;script&gt;").expect_no_text("<script>alert").expect_no_text("<img src=x");

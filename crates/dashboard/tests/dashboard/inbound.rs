@@ -306,8 +306,8 @@ async fn no_secret_comes_out_again() {
         ("grant", "authorization_code"),
         ("clientId", HOSTILE),
         ("clientSecret", value),
-        ("authorizationUrl", "http://127.0.0.1:1/authorize"),
-        ("tokenUrl", "http://127.0.0.1:1/token"),
+        ("authorizationUrl", "http://127.0.0.1:8090/authorize"),
+        ("tokenUrl", "http://127.0.0.1:8090/token"),
     ];
     let made = admin.post("/portal/connections/new", &fields).await.expect_status(303);
     for path in [made.location(), "/portal/connections"] {
@@ -315,7 +315,7 @@ async fn no_secret_comes_out_again() {
     }
     let path = made.location().split('?').next().expect("an address has a path").to_owned();
     let page = admin.post(&format!("{path}/authorize"), &[]).await.expect_status(200);
-    page.expect_text("href=\"http://127.0.0.1:1/authorize?").expect_no_text(value);
+    page.expect_text("href=\"http://127.0.0.1:8090/authorize?").expect_no_text(value);
     admin.get("/portal/connections/new?provider=%3Cscript%3Ealert").await.expect_no_text("<script>alert");
     admin.post(&format!("{path}/delete"), &[]).await.expect_status(303);
 }

@@ -4,7 +4,7 @@ use http::Method;
 use maud::{Markup, html};
 use postrider_domain::run::TriggerKind;
 use postrider_engine::inbound::registered::RegisteredWorkflow;
-use postrider_engine::inbound::trigger::{DedupBy, Trigger};
+use postrider_engine::inbound::trigger::{DedupBy, SECRET_HEADER, Trigger};
 
 use super::{in_path, kind_label, link, state, url};
 use crate::page::{Answer, Page, Who};
@@ -115,12 +115,17 @@ pub(super) fn how_to_send(visit: &Visit, trigger: &Trigger) -> Markup {
         return html! { @if hidden { p .hint { (t("Its URL is shown to admins: who has it may send.")) } } };
     };
     let preset = trigger.preset();
-    let tokens: Vec<String> =
-        preset.iter().flat_map(|preset| preset.token_headers()).map(ToString::to_string).collect();
-    let signs = preset.is_some() && tokens.is_empty();
+    // Header names are kept in small letters; ours is known by its own spelling.
+    let spelled = |name: &http::HeaderName| match SECRET_HEADER.eq_ignore_ascii_case(name.as_str()) {
+        true => SECRET_HEADER.to_owned(),
+        false => name.to_string(),
+    };
+    // Of several headers that may carry it, one is enough.
+    let token = preset.and_then(|preset| preset.token_headers().next()).map(spelled);
+    let signs = preset.is_some() && token.is_none();
     let methods = trigger.methods();
     let method = methods.first().map_or("POST", String::as_str);
-    let secrets: String = tokens.iter().map(|name| format!(" \\\n  -H '{name}: YOUR_SECRET'")).collect();
+    let secrets = token.map(|name| format!(" \\\n  -H '{name}: YOUR_SECRET'")).unwrap_or_default();
     let curl = format!(
         "curl -X {method} '{url}' \\\n  -H 'Content-Type: application/json'{secrets} \\\n  -d '{{\"hello\": \"world\"}}'"
     );
