@@ -36,8 +36,9 @@ test("the portal of one tenant shows nothing of another, whatever is asked for",
   }
   // Forms of bravo's things, with the token of alpha's session.
   const { csrf } = await session(page);
-  for (const { action } of theirs.flatMap(({ sends }) => sends).filter(({ action }) => marks.some((mark) => action.includes(mark)))) {
-    const body = new URLSearchParams({ csrf });
+  for (const { action, fields } of theirs.flatMap(({ sends }) => sends).filter(({ action }) => marks.some((mark) => action.includes(mark)))) {
+    const body = new URLSearchParams(fields);
+    body.set("csrf", csrf);
     const answer = await fetch(server.url + action, { method: "POST", redirect: "manual", headers: { cookie }, body });
     expect(answer.status, action).toBe(404);
   }

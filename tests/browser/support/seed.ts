@@ -48,7 +48,7 @@ export async function seed(server: Server, receiver: Receiver, tenant: string, w
   await api("PUT", "/v1/records/vehicle/" + encodeURIComponent(`rec-${tenant}`), { name: words("field of a record", 2000), [words("name of a field", 200)]: 1 });
   await api("PUT", `/v1/secrets/SECRET_${tenant}`, { value: words("value of a secret", 2000) });
   await api("POST", "/v1/connections", {
-    name: `con-${tenant}`,
+    name: `c_${tenant}`,
     grant: "client_credentials",
     clientId: headerSafe(words("client id", 200)),
     clientSecret: "a-secret-of-an-app",
@@ -81,7 +81,7 @@ export async function seed(server: Server, receiver: Receiver, tenant: string, w
     const { data } = await server.api("GET", `/v1/${list}?limit=100`, undefined, as);
     ids.push(...data.map(({ id }: { id: string }) => id));
   }
-  ids.push(inboxed.id, `evt-${tenant}`, `rec-${tenant}`, `SECRET_${tenant}`, `con-${tenant}`, workflow, inbox.url.split("/").at(-1), trigger.webhookUrl.split("/").at(-1));
+  ids.push(inboxed.id, `evt-${tenant}`, `rec-${tenant}`, `SECRET_${tenant}`, `c_${tenant}`, workflow, inbox.url.split("/").at(-1), trigger.webhookUrl.split("/").at(-1));
   return { tenant, ids: [...new Set(ids.filter(Boolean))] };
 }
 

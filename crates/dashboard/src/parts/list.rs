@@ -28,8 +28,9 @@ pub(crate) fn table(caption: &str, columns: &[&str], rows: Markup) -> Markup {
     }
 }
 
+/// What is in it stands together: on a phone the cell is a grid of the column's name and this.
 pub(crate) fn cell(label: &str, body: Markup) -> Markup {
-    html! { td data-label=(label) { (body) } }
+    html! { td data-label=(label) { @if !body.0.is_empty() { div { (body) } } } }
 }
 
 /// A number, aligned by its last digit.

@@ -120,11 +120,12 @@ pub(super) fn how_to_send(visit: &Visit, trigger: &Trigger) -> Markup {
         true => SECRET_HEADER.to_owned(),
         false => name.to_string(),
     };
-    let tokens: Vec<String> = preset.iter().flat_map(|preset| preset.token_headers()).map(spelled).collect();
-    let signs = preset.is_some() && tokens.is_empty();
+    // Of several headers that may carry it, one is enough.
+    let token = preset.and_then(|preset| preset.token_headers().next()).map(spelled);
+    let signs = preset.is_some() && token.is_none();
     let methods = trigger.methods();
     let method = methods.first().map_or("POST", String::as_str);
-    let secrets: String = tokens.iter().map(|name| format!(" \\\n  -H '{name}: YOUR_SECRET'")).collect();
+    let secrets = token.map(|name| format!(" \\\n  -H '{name}: YOUR_SECRET'")).unwrap_or_default();
     let curl = format!(
         "curl -X {method} '{url}' \\\n  -H 'Content-Type: application/json'{secrets} \\\n  -d '{{\"hello\": \"world\"}}'"
     );

@@ -6,7 +6,7 @@ use http::Method;
 use postrider_domain::id::DeliveryId;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::time::Clock;
-use postrider_engine::control::{Idem, Job, Repeatable};
+use postrider_engine::control::{Created, Idem, Job, Repeatable};
 use postrider_store::NewIdempotency;
 
 use super::{in_path, link};
@@ -56,6 +56,10 @@ async fn recover(visit: Visit) -> Answer {
     let kept = |job: &Job| job.id.to_string().into_bytes();
     let again = visit.idem().map(|idem| Repeatable { idem, answer: &kept });
     let control = visit.engine().control();
-    control.recover(&visit.actor(), visit.tenant(), webhook.id, from, visit.now, again).await?;
-    Ok(see_other(&link(&visit, webhook.id, "?done=recovering")))
+    let created = control.recover(&visit.actor(), visit.tenant(), webhook.id, from, visit.now, again).await?;
+    let job = match created {
+        Created::Fresh(job) => job.id.to_string(),
+        Created::Replayed(id) => String::from_utf8_lossy(&id).into_owned(),
+    };
+    Ok(see_other(&link(&visit, webhook.id, &format!("?done=recovering&job={job}"))))
 }

@@ -3,6 +3,7 @@
 use http::Method;
 use maud::{Markup, html};
 use postrider_domain::delivery::DeliveryState;
+use postrider_domain::id::JobId;
 use postrider_engine::catalogue::Webhook;
 use postrider_store::{DeliveryFilter, StoredDelivery};
 
@@ -48,10 +49,14 @@ async fn show(visit: Visit) -> Answer {
     let why = why::section(&visit, &webhook, &failed).await?;
     let t = |text| visit.t(text);
     let done = DONE.iter().find(|(word, _)| Some(*word) == visit.query.text("done"));
+    let job = visit.query.text("job").and_then(|job| JobId::parse(job).ok());
     let few = &failed[..failed.len().min(DELIVERIES_SHOWN)];
     Ok(visit.page(&webhook.name, html! {
         (parts::heading(&webhook.name, actions(&visit, &webhook)))
-        @if let Some((_, sentence)) = done { (parts::notice(Tone::Good, html! { p { (t(sentence)) } })) }
+        @if let Some((_, sentence)) = done {
+            (parts::notice(Tone::Good, html! { p { (t(sentence))
+                @if let Some(job) = job { " " a href=(visit.link(&format!("/jobs/{job}"))) { (t("Follow its progress")) } } } }))
+        }
         (about(&visit, &webhook, standing))
         (charts)
         h2 { (t("Newest failed deliveries")) }

@@ -1,5 +1,7 @@
 //! `/webhooks/{webhook}/test`: choose a type, change its example, send it to this webhook alone.
 
+use std::sync::Arc;
+
 use http::Method;
 use maud::{Markup, html};
 use postrider_domain::id::{DeliveryId, EventId};
@@ -10,7 +12,6 @@ use postrider_engine::catalogue::Webhook;
 use postrider_engine::control::Idem;
 use postrider_engine::outbound::ingest::Publication;
 use postrider_store::{EventOutcome, NewIdempotency};
-use std::sync::Arc;
 
 use super::{in_path, link, types};
 use crate::fault::Fault;
