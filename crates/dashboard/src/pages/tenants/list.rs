@@ -130,17 +130,16 @@ fn done(visit: &Visit) -> Markup {
     }
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 10] = [
     "Name",
     "State",
-    "Id",
     "Profile",
-    "Webhooks on",
+    "Webhooks",
     "Accepted",
     "Delivered",
     "Failed",
     "Success",
-    "Last full hour",
+    "Last hour",
     "Waiting",
 ];
 
@@ -152,11 +151,13 @@ fn table(rows: &[Standing], waiting: &HashMap<TenantId, u64>) -> Markup {
             @let on = tenant.webhooks.iter().filter(|webhook| webhook.enabled).count();
             @let sums = &row.sums;
             tr {
-                (list::cell("Name", html! { a href={ (base) "/" } { (tenant.pinned.values.name) } }))
+                (list::cell("Name", html! {
+                    a href={ (base) "/" } { (tenant.pinned.values.name) }
+                    @if tenant.pinned.values.name != *tenant.public_id { " " code { (tenant.public_id) } }
+                }))
                 (list::cell("State", row.state.badge()))
-                (list::cell("Id", html! { code { (tenant.public_id) } }))
                 (list::cell("Profile", html! { (tenant.profile().title) }))
-                (list::number("Webhooks on", html! { (on) " of " (tenant.webhooks.len()) }))
+                (list::number("Webhooks", html! { (on) " of " (tenant.webhooks.len()) }))
                 (list::number("Accepted", html! { (text::count(sums.accepted)) }))
                 (list::number("Delivered", html! { (text::count(sums.delivered)) }))
                 (list::number("Failed", html! {
@@ -165,7 +166,7 @@ fn table(rows: &[Standing], waiting: &HashMap<TenantId, u64>) -> Markup {
                     } @else { "0" }
                 }))
                 (list::number("Success", html! { (facts::share(sums)) }))
-                (list::number("Last full hour", html! { (text::count(sums.last_hour_delivered)) }))
+                (list::number("Last hour", html! { (text::count(sums.last_hour_delivered)) }))
                 (list::number("Waiting", html! { (waits(waiting.get(&tenant.id).copied().unwrap_or(0))) }))
             }
         }

@@ -80,6 +80,7 @@ async fn ended(
             @if let Some(inbox) = inbox {
                 p { a .button href=(visit.link(&format!("/inbox/{inbox}"))) { (t("See it in the inbox")) } }
             }
+            h2 { (t("What came of it")) }
             (attempt(visit, last, shown))
             @if let Some(due) = delivery.due {
                 p { (t("It will be tried again:")) " " (time::countdown(visit, due)) }
