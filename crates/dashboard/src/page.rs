@@ -123,7 +123,9 @@ impl Page {
         let role = bearer.session.role;
         let forbidden = |detail: &str| Err(Problem::new(Code::Forbidden, detail));
         match self.who {
-            Who::Operator | Who::TenantOperator if role != Role::Operator => forbidden("This page is for operators of the installation."),
+            Who::Operator | Who::TenantOperator if role != Role::Operator => {
+                forbidden("This page is for operators of the installation.")
+            }
             Who::Admin | Who::WebhookAdmin if !matches!(role, Role::Operator | Role::Admin) => {
                 forbidden("You may look, and change nothing. Ask an admin to do this.")
             }

@@ -85,7 +85,10 @@ pub(crate) fn begin(
 /// Takes the cookie away again.
 pub(crate) fn end(app: &App, face: Face, to: &str) -> Response {
     let secure = if is_secure(app) { "; Secure" } else { "" };
-    with_cookie(&format!("{}=; Path=/; HttpOnly; Max-Age=0; SameSite=Lax{secure}", cookie_name(app, face)), to)
+    with_cookie(
+        &format!("{}=; Path=/; HttpOnly; Max-Age=0; SameSite=Lax{secure}", cookie_name(app, face)),
+        to,
+    )
 }
 
 fn with_cookie(cookie: &str, to: &str) -> Response {

@@ -13,13 +13,13 @@ use postrider_engine::control::{Actor, Idem, Role, may_see_webhooks};
 use postrider_store::Store;
 use sha2::{Digest, Sha256};
 
+use crate::App;
+use crate::fault::Fault;
 use crate::form::Form;
 use crate::layout::{self, Shell};
 use crate::page::Face;
-use crate::fault::Fault;
 use crate::session::{self, Bearer};
 use crate::words::Words;
-use crate::App;
 
 pub(crate) struct Visit {
     pub(crate) app: Arc<App>,

@@ -18,8 +18,12 @@ pub(crate) static PAGES: &[&Page] = &[&SHOW, &RUN];
 static SHOW: Page =
     Page { method: Method::GET, path: "/scans", who: Who::Reader, handle: |visit| Box::pin(show(visit)) };
 
-static RUN: Page =
-    Page { method: Method::POST, path: "/scans/run", who: Who::TenantOperator, handle: |visit| Box::pin(run(visit)) };
+static RUN: Page = Page {
+    method: Method::POST,
+    path: "/scans/run",
+    who: Who::TenantOperator,
+    handle: |visit| Box::pin(run(visit)),
+};
 
 /// Scans that are shown were due since.
 const SHOWN: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -88,26 +92,32 @@ fn done(visit: &Visit) -> Markup {
 fn table(visit: &Visit, scans: &[ScanRow]) -> Markup {
     let t = |text| visit.t(text);
     let columns = [t("Due for"), t("Took"), t("Looked at"), t("Events"), t("Records made"), t("Undecided")];
-    list::table(t("The last scans, newest first"), &columns, html! {
-        @for scan in scans {
-            tr {
-                (list::cell(t("Due for"), time::moment(visit, scan.tick)))
-                (list::cell(t("Took"), html! {
-                    @match scan.ended {
-                        Some(ended) => (time::duration(ended.since(scan.started))),
-                        None => (parts::badge(Tone::Waiting, t("under way"))),
-                    }
-                }))
-                (list::number(t("Looked at"), html! { (text::count(scan.looked)) }))
-                (list::number(t("Events"), html! { (text::count(scan.events)) }))
-                (list::number(t("Records made"), html! { (text::count(scan.made)) }))
-                (list::number(t("Undecided"), html! { (text::count(scan.errors)) }))
+    list::table(
+        t("The last scans, newest first"),
+        &columns,
+        html! {
+            @for scan in scans {
+                tr {
+                    (list::cell(t("Due for"), time::moment(visit, scan.tick)))
+                    (list::cell(t("Took"), html! {
+                        @match scan.ended {
+                            Some(ended) => (time::duration(ended.since(scan.started))),
+                            None => (parts::badge(Tone::Waiting, t("under way"))),
+                        }
+                    }))
+                    (list::number(t("Looked at"), html! { (text::count(scan.looked)) }))
+                    (list::number(t("Events"), html! { (text::count(scan.events)) }))
+                    (list::number(t("Records made"), html! { (text::count(scan.made)) }))
+                    (list::number(t("Undecided"), html! { (text::count(scan.errors)) }))
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 async fn run(visit: Visit) -> Answer {
     let (due, Scanned { events, made, errors, .. }) = visit.engine().scan_run(visit.tenant()).await?;
-    Ok(see_other(&visit.link(&format!("/scans?done=run&due={due}&events={events}&made={made}&errors={errors}"))))
+    Ok(see_other(
+        &visit.link(&format!("/scans?done=run&due={due}&events={events}&made={made}&errors={errors}")),
+    ))
 }

@@ -2,4 +2,6 @@
 //! moves it.
 
 mod entry;
+mod operators;
+mod tools;
 mod world;

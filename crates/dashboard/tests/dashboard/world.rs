@@ -65,6 +65,7 @@ impl World {
             random,
             installation: Installation { require_https: false },
             lanes: LaneLimits::default(),
+            public_url: Some(PUBLIC_URL.to_owned()),
         })
         .await
         .expect("an engine starts on an empty store");
@@ -149,8 +150,19 @@ impl World {
 
     /// Signs in with a key; the token is read from the page at `start`.
     pub(crate) async fn signed_in(&self, key: &str, start: &str) -> Visitor<'_> {
+        let reply = self.stranger().post_without_token("/dashboard/login", &[("key", key)]).await;
+        self.with_cookie(reply, start).await
+    }
+
+    /// By a link of the portal.
+    pub(crate) async fn opened(&self, link: &str) -> Visitor<'_> {
+        let reply = self.stranger().get(link).await;
+        self.with_cookie(reply, "/portal/").await
+    }
+
+    async fn with_cookie(&self, reply: Reply, start: &str) -> Visitor<'_> {
+        let reply = reply.expect_status(303);
         let mut visitor = self.stranger();
-        let reply = visitor.post_without_token("/dashboard/login", &[("key", key)]).await.expect_status(303);
         let cookie = reply.headers["set-cookie"].to_str().expect("a cookie is text");
         visitor.cookie = cookie.split(';').next().expect("a cookie has a beginning").to_owned();
         visitor.csrf = visitor.get(start).await.expect_status(200).csrf();
@@ -238,7 +250,8 @@ impl Reply {
     /// The value of the page's first input of that name.
     #[track_caller]
     pub(crate) fn field(&self, name: &str) -> String {
-        let (_, rest) = self.text.split_once(&format!("name=\"{name}\" value=\"")).expect("the page has this field");
+        let (_, rest) =
+            self.text.split_once(&format!("name=\"{name}\" value=\"")).expect("the page has this field");
         rest.split('"').next().expect("a value ends").to_owned()
     }
 }

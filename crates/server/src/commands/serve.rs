@@ -28,8 +28,14 @@ pub(crate) async fn run(sources: &Sources) -> Result<(), Complaint> {
             "                shown this once; keep it. It goes into the header Authorization: Bearer KEY"
         );
     }
-    println!("  dashboard     {}/dashboard/link/{}", running.public_url(), running.operator_link().expose_secret());
-    println!("                signs you in as an operator, once, within a quarter of an hour; later, sign in with a key");
+    println!(
+        "  dashboard     {}/dashboard/link/{}",
+        running.public_url(),
+        running.operator_link().expose_secret()
+    );
+    println!(
+        "                signs you in as an operator, once, within a quarter of an hour; later, sign in with a key"
+    );
     if let Some((saw, remedy)) = wire::exposure_warning(&config) {
         tracing::warn!("{saw}: {remedy}");
     }

@@ -2,6 +2,7 @@
 
 use postrider_domain::id::TenantId;
 
+use crate::db::Value;
 use crate::{Store, StoreError};
 
 /// Counted for one tenant: a backlog of a million takes as long to count as one of this many, and a reader needs no more.
@@ -26,14 +27,19 @@ pub struct TenantWaiting {
 
 impl Store {
     /// `tenants`: those of one page.
-    pub async fn tenants_waiting_any_tenant(&self, tenants: &[TenantId]) -> Result<Vec<TenantWaiting>, StoreError> {
+    pub async fn tenants_waiting_any_tenant(
+        &self,
+        tenants: &[TenantId],
+    ) -> Result<Vec<TenantWaiting>, StoreError> {
         if tenants.is_empty() {
             return Ok(Vec::new());
         }
-        let mut values = vec![i64::try_from(WAITING_COUNTED_MAX).unwrap_or(i64::MAX).into()];
-        values.extend(tenants.iter().map(|tenant| (*tenant).into()));
+        let mut values: Vec<Value<'_>> = vec![i64::try_from(WAITING_COUNTED_MAX).unwrap_or(i64::MAX).into()];
+        values.extend(tenants.iter().map(|tenant| Value::from(*tenant)));
         let rows = self.read().all(waiting(tenants.len()), &values).await?;
-        rows.iter().map(|row| Ok(TenantWaiting { tenant: row.get("id")?, waiting: row.get("waiting")? })).collect()
+        rows.iter()
+            .map(|row| Ok(TenantWaiting { tenant: row.get("id")?, waiting: row.get("waiting")? }))
+            .collect()
     }
 }
 

@@ -8,8 +8,12 @@ use crate::form::escaped;
 use crate::page::{Answer, Page, Who, see_other};
 use crate::visit::Visit;
 
-pub(super) static NEW: Page =
-    Page { method: Method::POST, path: "/inbox/new", who: Who::WebhookAdmin, handle: |visit| Box::pin(new(visit)) };
+pub(super) static NEW: Page = Page {
+    method: Method::POST,
+    path: "/inbox/new",
+    who: Who::WebhookAdmin,
+    handle: |visit| Box::pin(new(visit)),
+};
 
 pub(super) static STATUS: Page = Page {
     method: Method::POST,

@@ -8,8 +8,12 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, Tone, list, text, time};
 use crate::visit::Visit;
 
-pub(super) static LIST: Page =
-    Page { method: Method::GET, path: "/inbox", who: Who::WebhookReader, handle: |visit| Box::pin(show(visit)) };
+pub(super) static LIST: Page = Page {
+    method: Method::GET,
+    path: "/inbox",
+    who: Who::WebhookReader,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 async fn show(visit: Visit) -> Answer {
     let t = |text| visit.t(text);
@@ -37,7 +41,8 @@ async fn show(visit: Visit) -> Answer {
 
 fn row(visit: &Visit, inbox: &Inbox) -> Markup {
     let t = |text| visit.t(text);
-    let webhooks = visit.tenant().webhooks.iter().filter(|webhook| webhook.inbox.as_deref() == Some(&*inbox.slug));
+    let webhooks =
+        visit.tenant().webhooks.iter().filter(|webhook| webhook.inbox.as_deref() == Some(&*inbox.slug));
     html! {
         tr {
             (list::cell(t("URL"), html! { a href=(visit.link(&format!("/inbox/{}", inbox.id))) { (address(visit, inbox)) } }))

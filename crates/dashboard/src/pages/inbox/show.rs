@@ -26,8 +26,12 @@ async fn show(visit: Visit) -> Answer {
     let inbox = find(&visit).await?;
     let came = requests::list(&visit, &inbox).await?;
     let url = list::address(&visit, &inbox);
-    let webhooks: Vec<_> =
-        visit.tenant().webhooks.iter().filter(|webhook| webhook.inbox.as_deref() == Some(&*inbox.slug)).collect();
+    let webhooks: Vec<_> = visit
+        .tenant()
+        .webhooks
+        .iter()
+        .filter(|webhook| webhook.inbox.as_deref() == Some(&*inbox.slug))
+        .collect();
     let actions = html! {
         @if visit.may_change() {
             a .button href=(visit.link(&format!("/webhooks/new?url={}", escaped(&url)))) { (t("Use as a webhook's URL")) }

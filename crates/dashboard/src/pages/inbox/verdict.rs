@@ -44,7 +44,12 @@ fn judge(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, headers: &[(String
     verdict
 }
 
-pub(super) fn badge(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, headers: &[(String, String)]) -> Markup {
+pub(super) fn badge(
+    visit: &Visit,
+    inbox: &Inbox,
+    row: &InboxRequestRow,
+    headers: &[(String, String)],
+) -> Markup {
     let t = |text| visit.t(text);
     match judge(visit, inbox, row, headers) {
         Verdict::Nobodys | Verdict::Unsigned | Verdict::Found(Finding::ProfileDoesNotSign) => {
@@ -56,13 +61,26 @@ pub(super) fn badge(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, headers
     }
 }
 
-pub(super) fn sentence(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, headers: &[(String, String)]) -> Markup {
+pub(super) fn sentence(
+    visit: &Visit,
+    inbox: &Inbox,
+    row: &InboxRequestRow,
+    headers: &[(String, String)],
+) -> Markup {
     let t = |text| visit.t(text);
     match judge(visit, inbox, row, headers) {
-        Verdict::Nobodys => html! { (t("No webhook sends here now, so there is no secret to check its signature with.")) },
-        Verdict::Unsigned => html! { (t("The webhook that sends here had no secret, so its requests are not signed.")) },
-        Verdict::TooLong => html! { (t("A signature is over the whole body, of which only the beginning is kept.")) },
-        Verdict::Found(Finding::Holds) => html! { (t("Verified: the signature holds with the webhook's secret, over exactly these bytes.")) },
+        Verdict::Nobodys => {
+            html! { (t("No webhook sends here now, so there is no secret to check its signature with.")) }
+        }
+        Verdict::Unsigned => {
+            html! { (t("The webhook that sends here had no secret, so its requests are not signed.")) }
+        }
+        Verdict::TooLong => {
+            html! { (t("A signature is over the whole body, of which only the beginning is kept.")) }
+        }
+        Verdict::Found(Finding::Holds) => {
+            html! { (t("Verified: the signature holds with the webhook's secret, over exactly these bytes.")) }
+        }
         Verdict::Found(finding) => html! { (finding.sentence()) },
     }
 }

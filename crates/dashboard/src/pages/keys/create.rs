@@ -17,8 +17,12 @@ use crate::visit::Visit;
 pub(super) static OF_ALL: Page =
     Page { method: Method::POST, path: "/keys", who: Who::Operator, handle: |visit| Box::pin(create(visit)) };
 
-pub(super) static OF_TENANT: Page =
-    Page { method: Method::POST, path: "/keys", who: Who::TenantOperator, handle: |visit| Box::pin(create(visit)) };
+pub(super) static OF_TENANT: Page = Page {
+    method: Method::POST,
+    path: "/keys",
+    who: Who::TenantOperator,
+    handle: |visit| Box::pin(create(visit)),
+};
 
 async fn create(visit: Visit) -> Answer {
     match created(&visit).await {

@@ -17,8 +17,12 @@ use crate::visit::Visit;
 pub(super) static ALL: Page =
     Page { method: Method::GET, path: "/keys", who: Who::Operator, handle: |visit| Box::pin(show(visit)) };
 
-pub(super) static OF_TENANT: Page =
-    Page { method: Method::GET, path: "/keys", who: Who::TenantOperator, handle: |visit| Box::pin(show(visit)) };
+pub(super) static OF_TENANT: Page = Page {
+    method: Method::GET,
+    path: "/keys",
+    who: Who::TenantOperator,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 async fn show(visit: Visit) -> Answer {
     let body = body(&visit, None).await?;
@@ -94,12 +98,16 @@ fn form(visit: &Visit, problem: Option<&Problem>) -> Markup {
         (Role::Operator.as_str(), "Operator: the whole installation"),
     ];
     let of_tenant = visit.tenant_if_any().is_some();
-    parts::form(visit, &visit.link("/keys"), html! {
-        (fields::text(Field { name: "name", label: "Name", value: &name, hint: "Who uses it. The role when empty.", problem, ..Field::default() }, "text"))
-        (fields::choice(Field { name: "role", label: "Role", value: &role, problem, ..Field::default() }, if of_tenant { &all[..3] } else { all }))
-        @if !of_tenant {
-            (fields::text(Field { name: "tenant", label: "Tenant", value: &tenant, hint: "The id of the tenant that it belongs to. Empty for an operator, and for a publisher of all tenants.", problem, ..Field::default() }, "text"))
-        }
-        div .actions { button type="submit" { "Make key" } }
-    })
+    parts::form(
+        visit,
+        &visit.link("/keys"),
+        html! {
+            (fields::text(Field { name: "name", label: "Name", value: &name, hint: "Who uses it. The role when empty.", problem, ..Field::default() }, "text"))
+            (fields::choice(Field { name: "role", label: "Role", value: &role, problem, ..Field::default() }, if of_tenant { &all[..3] } else { all }))
+            @if !of_tenant {
+                (fields::text(Field { name: "tenant", label: "Tenant", value: &tenant, hint: "The id of the tenant that it belongs to. Empty for an operator, and for a publisher of all tenants.", problem, ..Field::default() }, "text"))
+            }
+            div .actions { button type="submit" { "Make key" } }
+        },
+    )
 }

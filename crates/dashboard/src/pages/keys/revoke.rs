@@ -7,8 +7,12 @@ use postrider_domain::problem::Problem;
 use crate::page::{Answer, Page, Who, see_other};
 use crate::visit::Visit;
 
-pub(super) static ALL: Page =
-    Page { method: Method::POST, path: "/keys/{key}/revoke", who: Who::Operator, handle: |visit| Box::pin(revoke(visit)) };
+pub(super) static ALL: Page = Page {
+    method: Method::POST,
+    path: "/keys/{key}/revoke",
+    who: Who::Operator,
+    handle: |visit| Box::pin(revoke(visit)),
+};
 
 pub(super) static OF_TENANT: Page = Page {
     method: Method::POST,

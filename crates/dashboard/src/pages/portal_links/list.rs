@@ -12,8 +12,12 @@ use crate::parts::fields::{self, Field};
 use crate::parts::{self, Tone, list, time};
 use crate::visit::Visit;
 
-pub(super) static LIST: Page =
-    Page { method: Method::GET, path: "/portal-links", who: Who::Admin, handle: |visit| Box::pin(show(visit)) };
+pub(super) static LIST: Page = Page {
+    method: Method::GET,
+    path: "/portal-links",
+    who: Who::Admin,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 async fn show(visit: Visit) -> Answer {
     let body = body(&visit, None).await?;
@@ -83,16 +87,20 @@ fn form(visit: &Visit, problem: Option<&Problem>) -> Markup {
     let (role, name, logo, accent) = (typed("role"), typed("name"), typed("logo"), typed("accent"));
     let (language, origins) = (typed("language"), visit.form.raw("origins").unwrap_or_default());
     let lifetime = visit.form.text("expiresInSeconds").unwrap_or("3600");
-    parts::form(visit, &visit.link("/portal-links"), html! {
-        (fields::choice(Field { name: "role", label: t("For"), value: &role, problem, ..Field::default() },
-            &[("viewer", t("A viewer, who only looks")), ("admin", t("An admin, who may change webhooks and workflows"))]))
-        (fields::choice(Field { name: "expiresInSeconds", label: t("Good for"), value: lifetime, problem, ..Field::default() },
-            &[("900", t("15 minutes")), ("3600", t("1 hour")), ("14400", t("4 hours")), ("43200", t("12 hours")), ("86400", t("1 day"))]))
-        (fields::text(Field { name: "name", label: t("Your product's name"), value: &name, hint: t("Stands at the top of the portal."), problem, ..Field::default() }, "text"))
-        (fields::text(Field { name: "logo", label: t("Logo"), value: &logo, hint: t("The https URL of a picture."), problem, ..Field::default() }, "url"))
-        (fields::text(Field { name: "accent", label: t("Colour"), value: &accent, hint: t("For buttons and links, written like #0a7f5a."), problem, ..Field::default() }, "text"))
-        (fields::choice(Field { name: "language", label: t("Language"), value: &language, problem, ..Field::default() }, &[("", "English"), ("de", "Deutsch")]))
-        (fields::area(Field { name: "origins", label: t("Sites that may show it in a frame"), value: origins, hint: t("One in a line, such as https://app.example.com. None: it opens by itself only."), problem, ..Field::default() }, 2))
-        div .actions { button type="submit" { (t("Make link")) } }
-    })
+    parts::form(
+        visit,
+        &visit.link("/portal-links"),
+        html! {
+            (fields::choice(Field { name: "role", label: t("For"), value: &role, problem, ..Field::default() },
+                &[("viewer", t("A viewer, who only looks")), ("admin", t("An admin, who may change webhooks and workflows"))]))
+            (fields::choice(Field { name: "expiresInSeconds", label: t("Good for"), value: lifetime, problem, ..Field::default() },
+                &[("900", t("15 minutes")), ("3600", t("1 hour")), ("14400", t("4 hours")), ("43200", t("12 hours")), ("86400", t("1 day"))]))
+            (fields::text(Field { name: "name", label: t("Your product's name"), value: &name, hint: t("Stands at the top of the portal."), problem, ..Field::default() }, "text"))
+            (fields::text(Field { name: "logo", label: t("Logo"), value: &logo, hint: t("The https URL of a picture."), problem, ..Field::default() }, "url"))
+            (fields::text(Field { name: "accent", label: t("Colour"), value: &accent, hint: t("For buttons and links, written like #0a7f5a."), problem, ..Field::default() }, "text"))
+            (fields::choice(Field { name: "language", label: t("Language"), value: &language, problem, ..Field::default() }, &[("", "English"), ("de", "Deutsch")]))
+            (fields::area(Field { name: "origins", label: t("Sites that may show it in a frame"), value: origins, hint: t("One in a line, such as https://app.example.com. None: it opens by itself only."), problem, ..Field::default() }, 2))
+            div .actions { button type="submit" { (t("Make link")) } }
+        },
+    )
 }

@@ -11,8 +11,12 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, Tone, list, text};
 use crate::visit::Visit;
 
-pub(super) static LIST: Page =
-    Page { method: Method::GET, path: "/profiles", who: Who::Operator, handle: |visit| Box::pin(show(visit)) };
+pub(super) static LIST: Page = Page {
+    method: Method::GET,
+    path: "/profiles",
+    who: Who::Operator,
+    handle: |visit| Box::pin(show(visit)),
+};
 
 async fn show(visit: Visit) -> Answer {
     let profiles = visit.engine().catalogue().profiles();

@@ -47,10 +47,13 @@ fn form(visit: &Visit, problem: Option<&Problem>) -> Markup {
 
 /// One line for each error.
 fn errors(problem: &Problem) -> Markup {
-    parts::notice(parts::Tone::Bad, html! {
-        p { "The profile was not stored." }
-        ul { @for error in problem.detail.split("; ") { li { (error) } } }
-    })
+    parts::notice(
+        parts::Tone::Bad,
+        html! {
+            p { "The profile was not stored." }
+            ul { @for error in problem.detail.split("; ") { li { (error) } } }
+        },
+    )
 }
 
 async fn put(visit: Visit) -> Answer {

@@ -60,22 +60,40 @@ fn delivery(profile: &Profile) -> Markup {
         .map(|(first, last)| if first == last { first.to_string() } else { format!("{first} to {last}") })
         .collect();
     parts::facts(&[
-        ("Events go out", html! {
-            @match delivery.mode {
-                DeliveryMode::Immediate => "at once",
-                DeliveryMode::Scan => { "once a day, at " (format!("{hour:02}:{minute:02}")) " in the tenant's zone" },
-            }
-        }),
-        ("Delivered means", html! {
-            "an answer with " (statuses.join(", "))
-            @if delivery.success.body == BodyRule::Complete { ", read to the end of its body" }
-            " within " (time::duration(delivery.timeout))
-        }),
+        (
+            "Events go out",
+            html! {
+                @match delivery.mode {
+                    DeliveryMode::Immediate => "at once",
+                    DeliveryMode::Scan => { "once a day, at " (format!("{hour:02}:{minute:02}")) " in the tenant's zone" },
+                }
+            },
+        ),
+        (
+            "Delivered means",
+            html! {
+                "an answer with " (statuses.join(", "))
+                @if delivery.success.body == BodyRule::Complete { ", read to the end of its body" }
+                " within " (time::duration(delivery.timeout))
+            },
+        ),
         ("Tried again", html! { (schedule(profile)) }),
-        ("Retry-After", html! { (match delivery.retry_after { RetryAfterPolicy::Honour => "is followed", RetryAfterPolicy::Ignore => "is ignored" }) }),
-        ("After 410 Gone", html! { (match delivery.gone { GonePolicy::Disable => "the webhook is switched off", GonePolicy::Retry => "it is tried again like after any failure" }) }),
-        ("Switched off", html! { (match delivery.on_disable { OnDisable::Hold => "deliveries that wait are held until it is on again", OnDisable::Cancel => "deliveries that wait are cancelled" }) }),
-        ("After a crash", html! { (if delivery.at_most_once { "a request whose outcome is unknown is never made again" } else { "a request whose outcome is unknown is made again, and marked" }) }),
+        (
+            "Retry-After",
+            html! { (match delivery.retry_after { RetryAfterPolicy::Honour => "is followed", RetryAfterPolicy::Ignore => "is ignored" }) },
+        ),
+        (
+            "After 410 Gone",
+            html! { (match delivery.gone { GonePolicy::Disable => "the webhook is switched off", GonePolicy::Retry => "it is tried again like after any failure" }) },
+        ),
+        (
+            "Switched off",
+            html! { (match delivery.on_disable { OnDisable::Hold => "deliveries that wait are held until it is on again", OnDisable::Cancel => "deliveries that wait are cancelled" }) },
+        ),
+        (
+            "After a crash",
+            html! { (if delivery.at_most_once { "a request whose outcome is unknown is never made again" } else { "a request whose outcome is unknown is made again, and marked" }) },
+        ),
     ])
 }
 
@@ -99,9 +117,18 @@ fn signature(profile: &Profile) -> Markup {
     parts::facts(&[
         ("Header", html! { code { (header) } }),
         ("Form", html! { code { (form) } }),
-        ("Secret", html! { (match profile.signature.secret { SecretRule::Required => "every webhook has one", SecretRule::Optional => "without one, requests are not signed" }) }),
-        ("The secret is", html! { (match profile.signature.secret_form { SecretForm::Utf8 => "text whose own bytes are the key", SecretForm::Whsec => "whsec_ and the key as base64" }) @if profile.signature.asymmetric { ", or an Ed25519 key (whsk_)" } }),
-        ("While it is rotated", html! { (if profile.signature.carries_list { "the header has a signature of each secret" } else { "the old secret signs until the new one is confirmed" }) }),
+        (
+            "Secret",
+            html! { (match profile.signature.secret { SecretRule::Required => "every webhook has one", SecretRule::Optional => "without one, requests are not signed" }) },
+        ),
+        (
+            "The secret is",
+            html! { (match profile.signature.secret_form { SecretForm::Utf8 => "text whose own bytes are the key", SecretForm::Whsec => "whsec_ and the key as base64" }) @if profile.signature.asymmetric { ", or an Ed25519 key (whsk_)" } },
+        ),
+        (
+            "While it is rotated",
+            html! { (if profile.signature.carries_list { "the header has a signature of each secret" } else { "the old secret signs until the new one is confirmed" }) },
+        ),
     ])
 }
 

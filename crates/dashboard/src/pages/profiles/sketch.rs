@@ -35,8 +35,11 @@ pub(super) fn request(visit: &Visit, profile: &Profile) -> Markup {
     let Ok(body) = profile.render_body(&message) else { return html! {} };
     let key = profile.signing_key(&profile.generate_secret(random));
     let keys: Vec<_> = key.into_iter().collect();
-    let headers: String =
-        profile.render_headers(&message, &body, &keys).iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+    let headers: String = profile
+        .render_headers(&message, &body, &keys)
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\n"))
+        .collect();
     html! {
         h2 { "What a request looks like" }
         p { "An example: the event " code { (event_type) } " of a tenant called Acme Ltd, signed with a key made for this page." }

@@ -44,7 +44,10 @@ impl Filled {
             ("settings.schema", set("schema")),
             ("settings.strictEventTypes", set("strictEventTypes")),
             ("settings.retentionDays", set("retentionDays")),
-            ("settings.exposedEventTypes", tenant.settings.exposed_event_types.as_deref().unwrap_or_default().join("\n")),
+            (
+                "settings.exposedEventTypes",
+                tenant.settings.exposed_event_types.as_deref().unwrap_or_default().join("\n"),
+            ),
         ])
     }
 
@@ -62,9 +65,16 @@ pub(super) fn card(visit: &Visit, problem: Option<&Problem>) -> Markup {
             *value = visit.form.raw(name).unwrap_or_default().to_owned();
         }
     }
-    let field = |name: &'static str, label: &'static str, hint: &'static str| Field { name, label, hint, problem, ..Field::default() };
+    let field = |name: &'static str, label: &'static str, hint: &'static str| Field {
+        name,
+        label,
+        hint,
+        problem,
+        ..Field::default()
+    };
     let profiles = visit.engine().catalogue().profiles();
-    let profiles: Vec<(&str, &str)> = profiles.iter().map(|known| (known.name.as_str(), known.title.as_str())).collect();
+    let profiles: Vec<(&str, &str)> =
+        profiles.iter().map(|known| (known.name.as_str(), known.title.as_str())).collect();
     let profile = tenant.profile();
     let (hour, minute) = profile.delivery.scan_at;
     let usual = match profile.delivery.mode {
@@ -77,7 +87,8 @@ pub(super) fn card(visit: &Visit, problem: Option<&Problem>) -> Markup {
         SchemaMode::Reject => "As the profile has it: refused",
     };
     let scan_hint = format!("HH:MM in the tenant's zone. The profile's {hour:02}:{minute:02} when empty.");
-    let kept_hint = format!("Payloads and attempts are removed after so many days. {RETENTION_DAYS} when empty.");
+    let kept_hint =
+        format!("Payloads and attempts are removed after so many days. {RETENTION_DAYS} when empty.");
     html! {
         section .card {
             h2 { "How events are treated" }
@@ -121,7 +132,10 @@ pub(super) fn patch(form: &Form, tenant: &Tenant) -> Result<TenantPatch, Problem
     }
     for name in ["requireHttps", "strictEventTypes"] {
         if let Some(value) = changed(&format!("settings.{name}")) {
-            settings.insert(name.to_owned(), if value.is_empty() { Value::Null } else { (value == "true").into() });
+            settings.insert(
+                name.to_owned(),
+                if value.is_empty() { Value::Null } else { (value == "true").into() },
+            );
         }
     }
     if let Some(days) = changed("settings.retentionDays") {
@@ -129,7 +143,10 @@ pub(super) fn patch(form: &Form, tenant: &Tenant) -> Result<TenantPatch, Problem
     }
     if let Some(types) = changed("settings.exposedEventTypes") {
         let types: Vec<&str> = types.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        settings.insert("exposedEventTypes".to_owned(), if types.is_empty() { Value::Null } else { types.into() });
+        settings.insert(
+            "exposedEventTypes".to_owned(),
+            if types.is_empty() { Value::Null } else { types.into() },
+        );
     }
     let attributes = match changed("attributes") {
         Some(_) => Some(attributes(form)?.unwrap_or_default()),

@@ -5,15 +5,17 @@ use maud::{Markup, html};
 use postrider_domain::problem::Problem;
 
 use crate::page::{Page, Who};
-use crate::parts::fields::{self, Field};
 use crate::parts;
+use crate::parts::fields::{self, Field};
 use crate::visit::Visit;
 
 pub(super) static ASK: Page = Page {
     method: Method::GET,
     path: "/signature",
     who: Who::Reader,
-    handle: |visit| Box::pin(async move { Ok(visit.page(visit.t("Signature helper"), form(&visit, html! {}, None))) }),
+    handle: |visit| {
+        Box::pin(async move { Ok(visit.page(visit.t("Signature helper"), form(&visit, html! {}, None))) })
+    },
 };
 
 /// `answer`: of what was sent before, above the form, whose secret field is always empty.

@@ -36,7 +36,8 @@ fn judged(visit: &Visit) -> Result<maud::Markup, Problem> {
     };
     // As it was typed: a space around it is one of the things that may be wrong.
     let secret = visit.form.raw("secret").filter(|secret| !secret.is_empty());
-    let secret = secret.ok_or_else(|| Problem::at(Code::MissingField, "secret", "Type the webhook's secret."))?;
+    let secret =
+        secret.ok_or_else(|| Problem::at(Code::MissingField, "secret", "Type the webhook's secret."))?;
     let request = captured(&visit.form)?;
     let received = visit.form.is_on("now").then_some(visit.now);
     let capture = Capture { headers: &request.headers, body: &request.body, received };
@@ -53,15 +54,26 @@ fn captured(form: &Form) -> Result<Captured, Problem> {
     let ends = if form.text("line-ends") == Some("crlf") { "\r\n" } else { "\n" };
     let lines = |text: &str| text.replace("\r\n", "\n").replace('\n', ends);
     if let Some(headers) = form.text("headers") {
-        let headers = headers.lines().filter(|line| !line.trim().is_empty()).map(capture::header_line).collect::<Result<_, _>>();
-        let headers = headers.map_err(|error| Problem::at(Code::InvalidField, "headers", format!("A line is no header: {error}.")))?;
+        let headers = headers
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(capture::header_line)
+            .collect::<Result<_, _>>();
+        let headers = headers.map_err(|error| {
+            Problem::at(Code::InvalidField, "headers", format!("A line is no header: {error}."))
+        })?;
         return Ok(Captured { headers, body: lines(form.raw("body").unwrap_or_default()).into_bytes() });
     }
     let Some(request) = form.text("request") else {
-        return Err(Problem::at(Code::MissingField, "request", "Paste a request, or its headers and body in two fields."));
+        return Err(Problem::at(
+            Code::MissingField,
+            "request",
+            "Paste a request, or its headers and body in two fields.",
+        ));
     };
     // Only the beginning may be trimmed: the body goes to the last byte.
     let request = form.raw("request").unwrap_or(request).trim_start();
-    capture::parse(request.replace("\r\n", "\n").as_bytes())
-        .map_err(|error| Problem::at(Code::InvalidField, "request", format!("This cannot be read as a request: {error}.")))
+    capture::parse(request.replace("\r\n", "\n").as_bytes()).map_err(|error| {
+        Problem::at(Code::InvalidField, "request", format!("This cannot be read as a request: {error}."))
+    })
 }

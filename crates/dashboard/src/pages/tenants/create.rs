@@ -9,8 +9,8 @@ use crate::fault::Fault;
 use crate::form::escaped;
 use crate::page::{Answer, Page, Who, see_other};
 use crate::pages::settings::form as settings;
-use crate::parts::fields::{self, Field};
 use crate::parts;
+use crate::parts::fields::{self, Field};
 use crate::visit::Visit;
 
 pub(crate) static FORM: Page = Page {

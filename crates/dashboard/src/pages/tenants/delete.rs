@@ -47,7 +47,8 @@ fn ask(visit: &Visit, problem: Option<&Problem>) -> Markup {
 
 async fn delete(visit: Visit) -> Answer {
     if visit.form.text("id") != Some(&*visit.tenant().public_id) {
-        let problem = Problem::at(Code::InvalidField, "id", "This is not the tenant's id, so nothing was deleted.");
+        let problem =
+            Problem::at(Code::InvalidField, "id", "This is not the tenant's id, so nothing was deleted.");
         return Ok(visit.page_with_status(422, "Delete this tenant", ask(&visit, Some(&problem))));
     }
     let job = visit.engine().control().tenant_delete(&visit.actor(), visit.tenant().id).await?;

@@ -10,8 +10,12 @@ use crate::visit::Visit;
 
 /// Whether the ledger balances: it counts all that is open, which takes a moment where there is much, so that it comes after the
 /// page.
-pub(crate) static LEDGER: Page =
-    Page { method: Method::GET, path: "/ledger", who: Who::Operator, handle: |visit| Box::pin(ledger(visit)) };
+pub(crate) static LEDGER: Page = Page {
+    method: Method::GET,
+    path: "/ledger",
+    who: Who::Operator,
+    handle: |visit| Box::pin(ledger(visit)),
+};
 
 pub(super) fn tiles(tenants: usize, sums: &Sums) -> Markup {
     html! {
@@ -38,11 +42,16 @@ pub(super) fn share(sums: &Sums) -> String {
 /// Of an hour's deliveries, those in a second.
 fn rate(hour: u64) -> String {
     let per_second = hour as f64 / 3600.0;
-    if per_second == 0.0 || per_second >= 10.0 { format!("{per_second:.0}") } else { format!("{per_second:.2}") }
+    if per_second == 0.0 || per_second >= 10.0 {
+        format!("{per_second:.0}")
+    } else {
+        format!("{per_second:.2}")
+    }
 }
 
 pub(super) fn installation(visit: &Visit) -> Markup {
-    let database = if visit.store().is_shared() { "PostgreSQL, shared by nodes" } else { "SQLite, in the data folder" };
+    let database =
+        if visit.store().is_shared() { "PostgreSQL, shared by nodes" } else { "SQLite, in the data folder" };
     parts::facts(&[
         ("Version", html! { (env!("CARGO_PKG_VERSION")) }),
         ("Database", html! { (database) }),
@@ -62,7 +71,9 @@ async fn ledger(visit: Visit) -> Answer {
     let rows = visit.store().ledger(None).await?;
     let balanced = rows.iter().all(|row| row.is_balanced());
     let badge = match balanced {
-        true => html! { (parts::badge(Tone::Good, "balanced")) " " span .hint { "All that was accepted is accounted for." } },
+        true => {
+            html! { (parts::badge(Tone::Good, "balanced")) " " span .hint { "All that was accepted is accounted for." } }
+        }
         false => html! {
             (parts::badge(Tone::Bad, "not balanced")) " "
             span .hint { "Something is counted twice or not at all. Run postrider doctor and report what it says." }

@@ -85,7 +85,8 @@ async fn show(visit: Visit) -> Answer {
         a.state.cmp(&b.state).then(failed).then_with(|| a.tenant.public_id.cmp(&b.tenant.public_id))
     });
     let found = rows.len();
-    let page: usize = visit.query.text("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, 1_000_000);
+    let page: usize =
+        visit.query.text("page").and_then(|page| page.parse().ok()).unwrap_or(1).clamp(1, 1_000_000);
     let rows: Vec<Standing> = rows.into_iter().skip((page - 1) * list::ROWS).take(list::ROWS).collect();
     let ids: Vec<TenantId> = rows.iter().map(|row| row.tenant.id).collect();
     let waiting = visit.store().tenants_waiting_any_tenant(&ids).await?;
@@ -130,7 +131,17 @@ fn done(visit: &Visit) -> Markup {
 }
 
 const COLUMNS: [&str; 11] = [
-    "Name", "State", "Id", "Profile", "Webhooks on", "Accepted", "Delivered", "Failed", "Success", "Last full hour", "Waiting",
+    "Name",
+    "State",
+    "Id",
+    "Profile",
+    "Webhooks on",
+    "Accepted",
+    "Delivered",
+    "Failed",
+    "Success",
+    "Last full hour",
+    "Waiting",
 ];
 
 fn table(rows: &[Standing], waiting: &HashMap<TenantId, u64>) -> Markup {
@@ -172,7 +183,9 @@ fn waits(waiting: u64) -> String {
 /// By number: worst first is no order that a cursor could go on from.
 fn pages(visit: &Visit, page: usize, found: usize) -> Markup {
     let last = found.div_ceil(list::ROWS);
-    let to = |page: usize| format!("/dashboard/{}", visit.query.with(&[("page", &page.to_string()), ("done", "")]));
+    let to = |page: usize| {
+        format!("/dashboard/{}", visit.query.with(&[("page", &page.to_string()), ("done", "")]))
+    };
     html! {
         @if last > 1 {
             nav .pager aria-label="More tenants" {
