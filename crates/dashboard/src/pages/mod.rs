@@ -12,6 +12,7 @@ mod scans;
 mod settings;
 mod signature;
 mod tenants;
+mod webhooks;
 
 use crate::page::Page;
 
@@ -36,7 +37,8 @@ pub(crate) static INSTALLATION: &[&[&Page]] =
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
-    &[&home::HEALTH],
+    home::PAGES,
+    webhooks::PAGES,
     settings::PAGES,
     tenants::TENANT_PAGES,
     keys::TENANT_PAGES,

@@ -1,5 +1,6 @@
 //! What pages are made of. Each part is a function that gets values and gives markup; none of them asks the engine.
 
+pub(crate) mod attempt;
 pub(crate) mod chart;
 pub(crate) mod fields;
 pub(crate) mod list;

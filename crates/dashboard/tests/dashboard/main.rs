@@ -4,4 +4,5 @@
 mod entry;
 mod operators;
 mod tools;
+mod webhooks;
 mod world;

@@ -188,6 +188,15 @@ impl Visitor<'_> {
         self.post_without_token(path, &all).await
     }
 
+    /// The same, sent by htmx.
+    pub(crate) async fn post_part(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.request(Method::POST, path).header("HX-Request", "true");
+        let request = request.header("X-CSRF-Token", &self.csrf);
+        let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(body))).await
+    }
+
     /// A form from elsewhere.
     pub(crate) async fn post_without_token(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();

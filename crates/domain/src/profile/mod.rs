@@ -9,6 +9,7 @@ mod derive;
 mod envelope;
 mod parse;
 mod policy;
+mod recipe;
 pub(crate) mod signer;
 mod source;
 pub(crate) mod template;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use builtin::{builtin, builtin_profiles};
 pub use catalogue::{EventCatalogue, EventType, SCHEMA_ISSUES_MAX, Schema, SchemaIssue};
+pub use recipe::{Recipe, Stretch};
 pub use policy::{
     Access, BodyPolicy, BodyRule, DeliveryMode, DeliveryPolicy, GonePolicy, Numbers, OnDisable,
     RetryAfterPolicy, SchemaMode, SuccessRule, WebhookPolicy, WebhookReaders,

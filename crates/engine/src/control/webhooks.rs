@@ -110,6 +110,45 @@ impl Control {
         self.webhook_commit(turn, actor, &tenant, draft, again.as_ref()).await.map(Created::Fresh)
     }
 
+    /// What [`Self::webhook_create`] would say, and nothing is made.
+    ///
+    /// # Errors
+    /// Those of the creation.
+    pub async fn webhook_check(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        new: NewWebhook,
+    ) -> Result<Vec<Warning>, EngineError> {
+        actor.require(&WRITERS, Some(tenant.id))?;
+        check_plan(tenant)?;
+        let draft = self.webhook_new(tenant, new, self.now())?;
+        self.warnings_of(tenant, draft).await
+    }
+
+    /// What [`Self::webhook_update`] would say, and nothing is changed.
+    ///
+    /// # Errors
+    /// Those of the change.
+    pub async fn webhook_check_change(
+        &self,
+        actor: &Actor,
+        tenant: &Tenant,
+        webhook: WebhookId,
+        patch: WebhookPatch,
+    ) -> Result<Vec<Warning>, EngineError> {
+        actor.require(&WRITERS, Some(tenant.id))?;
+        check_plan(tenant)?;
+        let (row, secrets) = self.webhook_rows(tenant, webhook).await?;
+        let draft = self.webhook_patched(tenant, row, secrets, patch, self.now())?;
+        self.warnings_of(tenant, draft).await
+    }
+
+    async fn warnings_of(&self, tenant: &Tenant, draft: Draft) -> Result<Vec<Warning>, EngineError> {
+        let (_, webhook) = self.with_draft(tenant, &draft, self.now()).await?;
+        Ok([webhook_warnings(&webhook), draft.warnings].concat())
+    }
+
     /// Changes a webhook: operator, or admin of the tenant.
     pub async fn webhook_update(
         &self,

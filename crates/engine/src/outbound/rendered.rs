@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use postrider_domain::id::DeliveryId;
 use postrider_domain::problem::{Code, Problem};
-use postrider_store::StoreError;
+use postrider_domain::time::Timestamp;
+use postrider_store::{AttemptRow, StoreError};
 
 use super::attempt::{self, EventInHand, Subject};
 use super::preview::{Reveal, shown_headers};
@@ -40,6 +41,31 @@ pub async fn rendered(
     delivery: DeliveryId,
     reveal: Reveal,
 ) -> Result<RenderedRequest, EngineError> {
+    rendered_at(engine, tenant, delivery, None, reveal).await
+}
+
+/// What an attempt sent: with its number, at its time, with the secret that was in force then, as far as the webhook still
+/// has it.
+///
+/// # Errors
+/// As [`rendered`].
+pub async fn rendered_as_sent(
+    engine: &Engine,
+    tenant: &Tenant,
+    delivery: DeliveryId,
+    sent: &AttemptRow,
+    reveal: Reveal,
+) -> Result<RenderedRequest, EngineError> {
+    rendered_at(engine, tenant, delivery, Some((sent.number, sent.started)), reveal).await
+}
+
+async fn rendered_at(
+    engine: &Engine,
+    tenant: &Tenant,
+    delivery: DeliveryId,
+    sent: Option<(u32, Timestamp)>,
+    reveal: Reveal,
+) -> Result<RenderedRequest, EngineError> {
     let store = engine.store();
     let found = store.delivery_get(tenant.id, delivery).await?;
     let found = found.ok_or_else(|| Problem::not_found("delivery"))?;
@@ -60,9 +86,10 @@ pub async fn rendered(
         Err(error) => return Err(error.into()),
     };
     let event = EventInHand::new(event.into());
-    let attempt = found.attempts.saturating_add(1);
+    let now = || (found.attempts.saturating_add(1), engine.clock().now());
+    let (attempt, at) = sent.unwrap_or_else(now);
     let subject = Subject { webhook, pinned: &pinned, event: &event, delivery, attempt };
-    let (headers, body) = attempt::render(&subject, engine.clock().now())
+    let (headers, body) = attempt::render(&subject, at)
         .map_err(|not_made| Problem::new(Code::NotRenderable, not_made.detail))?;
     Ok(RenderedRequest {
         method: attempt::METHOD.as_str().to_owned(),
