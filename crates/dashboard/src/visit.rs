@@ -107,6 +107,13 @@ impl Visit {
         self.tenant.as_ref().is_some_and(|tenant| may_see_webhooks(self.role(), tenant))
     }
 
+    /// For what lasts longer than a request: whether its session holds and still shows webhooks.
+    pub(crate) async fn still_sees_webhooks(&self) -> bool {
+        let Ok(Some(bearer)) = self.bearer_of(self.face).await else { return false };
+        let tenant = self.engine().catalogue().tenant(self.tenant().id);
+        tenant.is_some_and(|tenant| may_see_webhooks(bearer.session.role, &tenant))
+    }
+
     /// Of htmx: a part of a page is wanted, not all of it.
     pub(crate) fn wants_part(&self) -> bool {
         self.headers.contains_key("hx-request")

@@ -268,6 +268,8 @@ pub const WAITING_COUNTED_PER_WEBHOOK_MIN: usize = 100;
 pub const WAITING_COUNTED_PER_WEBHOOK_MAX: usize = 10_000;
 /// Rows that one request for a filtered list of deliveries looks at: some 60 ms with their events.
 pub const DELIVERIES_LOOKED_AT_MAX: usize = 20_000;
+/// The same of events, where a list wants one type only.
+pub const EVENTS_LOOKED_AT_MAX: usize = 20_000;
 /// Events that one search in payloads looks at, how many bytes of them, how far back, and how many it shows.
 pub const SEARCH_EVENTS_MAX: usize = 10_000;
 pub const SEARCH_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -1,13 +1,17 @@
 //! The pages: one file for each, one folder for each noun.
 
 mod audit;
+mod deliveries;
+mod dry_run;
 mod entry;
+mod events;
 mod home;
 mod inbox;
 mod jobs;
 mod keys;
 mod portal_links;
 mod profiles;
+mod removals;
 mod scans;
 mod settings;
 mod signature;
@@ -33,7 +37,7 @@ pub(crate) static PUBLIC: &[&Page] = &[
 
 /// Below `/dashboard`.
 pub(crate) static INSTALLATION: &[&[&Page]] =
-    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES, jobs::PAGES];
+    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES, removals::PAGES];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
@@ -47,4 +51,8 @@ pub(crate) static TENANT: &[&[&Page]] = &[
     portal_links::PAGES,
     signature::PAGES,
     inbox::PAGES,
+    deliveries::PAGES,
+    events::PAGES,
+    jobs::PAGES,
+    dry_run::PAGES,
 ];

@@ -43,6 +43,28 @@ pub(crate) fn attempt(
     }
 }
 
+/// One of several in a delivery's course, whose words stand around it: where the time went, who answered, and the answer.
+pub(crate) fn shown(visit: &Visit, attempt: &AttemptRow) -> Markup {
+    let t = |text| visit.t(text);
+    html! {
+        @if attempt.timing.total_us > 0 { (split(visit, &attempt.timing)) }
+        (facts(&[
+            (t("Address"), html! {
+                @match &attempt.peer { Some(peer) => code { (peer) }, None => (t("none was talked to")) }
+                @if attempt.reused { " " span .hint { (t("kept open from an earlier request")) } }
+            }),
+            (t("Body sent"), html! {
+                (text::size(attempt.request_bytes))
+                @if let Some(sha256) = attempt.body_sha256 { " · SHA-256 " code { (hex::encode(sha256)) } }
+            }),
+        ]))
+        @if attempt.resend {
+            p .hint { (t("Marked as a resend: the outcome of an earlier attempt was lost, so the receiver may have had it before.")) }
+        }
+        (answer(visit, attempt))
+    }
+}
+
 /// What it came to, in words.
 pub(crate) fn verdict(visit: &Visit, attempt: &AttemptRow) -> Markup {
     let good = attempt.class == AttemptClass::Success;

@@ -1,8 +1,11 @@
 //! The pages as a browser without script sees them: in process, over a real store, with a clock that stands until a test
 //! moves it.
 
+mod causes;
+mod deliveries;
 mod entry;
 mod operators;
 mod tools;
 mod webhooks;
+mod events;
 mod world;

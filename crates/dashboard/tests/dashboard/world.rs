@@ -7,15 +7,17 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
+use postrider_domain::delivery::DeliveryState;
+use postrider_domain::id::EventId;
 use postrider_domain::random::Random;
 use postrider_domain::time::{Clock, Timestamp};
-use postrider_egress::{AllowList, Egress, EgressConfig, Policy};
+use postrider_egress::{AllowList, Egress, EgressConfig, Policy, Resolve};
 use postrider_engine::catalogue::Tenant;
 use postrider_engine::control::{Actor, Created, Installation, NewKey, NewTenant, NewWebhook, Role};
 use postrider_engine::outbound::ingest::Publication;
 use postrider_engine::outbound::lanes::LaneLimits;
 use postrider_engine::{Answered, Engine, Parts};
-use postrider_store::{Database, MasterKey, OpenOptions, Store};
+use postrider_store::{Database, MasterKey, OpenOptions, Store, StoredDelivery};
 use postrider_testkit::clock::ManualClock;
 use postrider_testkit::home::database_of;
 use postrider_testkit::names::NoNames;
@@ -52,6 +54,10 @@ pub(crate) struct Reply {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(Arc::new(NoNames)).await
+    }
+
+    pub(crate) async fn start_with(names: Arc<dyn Resolve>) -> Self {
         let folder = TempDir::new().expect("a folder for the store");
         let clock = Arc::new(ManualClock::default());
         let random: Arc<dyn Random> = Arc::new(SeededRandom::fresh());
@@ -60,7 +66,7 @@ impl World {
             .expect("a store opens in an empty folder");
         let engine = Engine::start(Parts {
             store,
-            egress: Arc::new(egress()),
+            egress: Arc::new(egress(names)),
             clock: clock.clone(),
             random,
             installation: Installation { require_https: false },
@@ -128,6 +134,37 @@ impl World {
     }
 
     /// Somebody who is not signed in.
+    /// The only delivery of an event, once `is` holds of it.
+    pub(crate) async fn delivery(
+        &self,
+        tenant: &str,
+        event: &str,
+        is: impl Fn(&StoredDelivery) -> bool,
+    ) -> StoredDelivery {
+        let tenant = self.tenant_now(tenant).id;
+        let event = EventId::parse(event).expect("the world's events have ids of ours");
+        loop {
+            let deliveries = self.engine.store().deliveries_of(tenant, event).await.expect("the store reads");
+            if let Some(found) = deliveries.into_iter().rfind(|delivery| is(delivery)) {
+                return found;
+            }
+            // What is under way goes on in other tasks of this very runtime.
+            postrider_testkit::clock::turn().await;
+        }
+    }
+
+    /// Moves the clock over a delivery's whole schedule, until it has ended.
+    pub(crate) async fn ended(&self, tenant: &str, event: &str) -> StoredDelivery {
+        loop {
+            let open = self.delivery(tenant, event, |delivery| delivery.state != DeliveryState::Sending).await;
+            match (open.state.is_final(), open.due) {
+                (false, Some(due)) if due > self.clock.now() => self.clock.set(due),
+                (false, _) => postrider_testkit::clock::turn().await,
+                (true, _) => return open,
+            }
+        }
+    }
+
     pub(crate) fn stranger(&self) -> Visitor<'_> {
         Visitor { world: self, cookie: String::new(), csrf: String::new() }
     }
@@ -173,6 +210,15 @@ impl World {
 impl Visitor<'_> {
     pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.request(Method::GET, path).body(Body::empty())).await
+    }
+
+    /// What an answer goes on to say.
+    pub(crate) async fn stream(&self, path: &str) -> Body {
+        let request = self.request(Method::GET, path).body(Body::empty()).expect("a request");
+        let response = self.world.router.clone().oneshot(request).await.expect("the router always answers");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        response.into_body()
     }
 
     /// As htmx asks for a part of a page.
@@ -276,12 +322,12 @@ fn store_options(folder: &Path, random: Arc<dyn Random>, now: Timestamp) -> Open
     }
 }
 
-fn egress() -> Egress {
+fn egress(names: Arc<dyn Resolve>) -> Egress {
     let allow = AllowList::parse(&["127.0.0.0/8".to_owned()]).expect("the range is a range");
     Egress::new(EgressConfig {
         policy: Policy::new(allow),
         budgets: postrider_engine::egress_budgets(),
-        resolver: Arc::new(NoNames),
+        resolver: names,
         extra_roots_pem: Vec::new(),
     })
     .expect("an egress can be made")

@@ -1,6 +1,7 @@
 //! Events, and what the tenant's webhooks were when one was accepted.
 
 use postrider_domain::id::{EventId, TenantId, WebhookId};
+use postrider_domain::limits;
 use postrider_domain::time::Timestamp;
 
 use super::Select;
@@ -19,6 +20,9 @@ const BY_ID: &str =
 const BY_EXTERNAL_ID: &str =
     "SELECT id, external_id, kind, type, time_ms, accepted_ms, tenant_version, depth, data
   FROM event WHERE tenant_id = $1 AND external_id = $2";
+/// Where a list that drops rows has looked at enough. Index: `event_id`.
+const EDGE: &str =
+    "SELECT id FROM event WHERE tenant_id = $1 AND id < $2 AND id >= $3 ORDER BY id DESC LIMIT 1 OFFSET $4";
 /// On PostgreSQL: which transaction wrote an event. Index: the primary key.
 const WRITTEN_BY: &str = "SELECT xid::text AS xid FROM event WHERE tenant_id = $1 AND id = $2";
 /// The newest row of each webhook at or below a version of the tenant. Index: the primary key.
@@ -47,6 +51,15 @@ pub enum Order {
     OldestFirst {
         after: Option<EventId>,
     },
+}
+
+/// A part of a list, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    pub events: Vec<StoredEvent>,
+    /// Fewer than asked for were found, and there is more to look at: go on before this id. None: the page is full, or there is
+    /// nothing more.
+    pub looked_until: Option<EventId>,
 }
 
 /// What decided whether a webhook got an event.
@@ -150,6 +163,33 @@ impl Store {
         self.read().all(sql, &values).await?.iter().map(read).collect()
     }
 
+    /// At most `rows` of a tenant's events, newest first, after a look at no more than [`limits::EVENTS_LOOKED_AT_MAX`] of them: for pages,
+    /// where a rare type would be looked for in all that there are. Index: `event_id`; on PostgreSQL the primary key.
+    pub async fn event_page(
+        &self,
+        tenant: TenantId,
+        filter: &EventFilter,
+        before: Option<EventId>,
+        rows: usize,
+    ) -> Result<EventPage, StoreError> {
+        let mut filter = filter.clone();
+        let mut edge = None;
+        if filter.event_type.is_some() {
+            let until = filter.until.map(EventId::lowest_at);
+            let below =
+                [before, until].into_iter().flatten().min().unwrap_or(EventId::from_bytes([0xff; 16]));
+            let from = filter.from.map_or(EventId::from_bytes([0; 16]), EventId::lowest_at);
+            let skip = i64::try_from(limits::EVENTS_LOOKED_AT_MAX - 1).unwrap_or(i64::MAX);
+            let values = [tenant.into(), below.into(), from.into(), skip.into()];
+            edge = self.read().maybe(EDGE, &values).await?.map(|row| row.get::<EventId>("id")).transpose()?;
+        }
+        // To the millisecond, so that a little more may be looked at than the edge says.
+        filter.from = edge.map(EventId::time).max(filter.from);
+        let events = self.event_list(tenant, &filter, Order::NewestFirst { before }, rows).await?;
+        let looked_until = edge.filter(|_| events.len() < rows).map(|edge| EventId::lowest_at(edge.time()));
+        Ok(EventPage { events, looked_until })
+    }
+
     /// What each of the tenant's webhooks was as of a version of the tenant; none for those that came later.
     pub async fn webhook_versions(
         &self,
@@ -196,6 +236,7 @@ mod tests {
     fn statements_use_the_indexes_they_name() {
         for (sql, plan) in [
             (BY_ID, &["event_id (tenant_id=? AND id=?)"][..]),
+            (EDGE, &["COVERING INDEX event_id (tenant_id=? AND id>? AND id<?)"][..]),
             (BY_EXTERNAL_ID, &["event_external (tenant_id=? AND external_id=?)"][..]),
             (
                 WEBHOOK_VERSIONS,

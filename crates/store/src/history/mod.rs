@@ -14,7 +14,7 @@ mod totals;
 mod waiting;
 
 pub use deliveries::{DeliveryFilter, DeliveryPage, StoredDelivery};
-pub use events::{EventFilter, Order, WebhookVersion};
+pub use events::{EventFilter, EventPage, Order, WebhookVersion};
 pub use health::{HEALTH_HOURS, HourOutcome, NewestOutcome, WebhookHealth};
 pub use ledger::LedgerRow;
 pub use minutes::{Minute, Minutes};
