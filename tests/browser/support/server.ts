@@ -49,10 +49,11 @@ export class Server {
     private readonly log: string[],
   ) {}
 
-  /** `settings`: more flags of `postrider serve`, as `--name value`. */
-  static async start(settings: string[] = []): Promise<Server> {
+  /** `settings`: more flags of `postrider serve`, as `--name value`. `allowed`: where it may send to beside the internet. */
+  static async start(settings: string[] = [], allowed: string[] = ["127.0.0.0/8"]): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), "postrider-browser-"));
-    const flags = ["--listen", "127.0.0.1:0", "--egress-allow", "127.0.0.0/8", "--log-level", "warn", "--data", join(folder, "data")];
+    const egress = allowed.flatMap((range) => ["--egress-allow", range]);
+    const flags = ["--listen", "127.0.0.1:0", ...egress, "--log-level", "warn", "--data", join(folder, "data")];
     const child = spawn(BINARY, ["serve", ...flags, ...settings], {
       env: { PATH: process.env["PATH"] ?? "", POSTRIDER_OPERATOR_KEY: OPERATOR_KEY },
       stdio: ["ignore", "pipe", "pipe"],
