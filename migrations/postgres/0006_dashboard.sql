@@ -42,5 +42,13 @@ CREATE TABLE inbox_request (
   PRIMARY KEY (tenant_id, inbox_id, id)
 );
 
+-- Where a delivery goes that was asked for by hand to another URL than its webhook's.
+CREATE TABLE delivery_elsewhere (
+  tenant_id UUID NOT NULL,
+  delivery_id UUID NOT NULL,
+  url TEXT NOT NULL,
+  PRIMARY KEY (tenant_id, delivery_id)
+);
+
 -- What all tenants had over the last hours: the operator's first page. Never updated, so rows are still changed in place.
 CREATE INDEX ledger_part_hour ON ledger_part (hour_ms);

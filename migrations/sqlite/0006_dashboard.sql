@@ -41,3 +41,11 @@ CREATE TABLE inbox_request (
   status      INTEGER NOT NULL, -- that was answered
   PRIMARY KEY (tenant_id, inbox_id, id)
 ) STRICT;
+
+-- Where a delivery goes that was asked for by hand to another URL than its webhook's.
+CREATE TABLE delivery_elsewhere (
+  tenant_id   BLOB NOT NULL,
+  delivery_id BLOB NOT NULL,
+  url         TEXT NOT NULL,
+  PRIMARY KEY (tenant_id, delivery_id)
+) STRICT, WITHOUT ROWID;

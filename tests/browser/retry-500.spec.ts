@@ -18,7 +18,7 @@ test("all that failed are counted, sent again, and arrive once each", async ({ p
   const data = { work_order_id: "7", title: "Pump", priority: "high", status: "open", wo_type: "repair", due_date: null, asset_id: null };
   const events = Array.from({ length: FAILED - 1 }, (_, number) => ({ id: `wo-${number}`, type: "wo.created", data }));
   await server.publishMany("acme", events);
-  await expect.poll(async () => (await server.api("GET", "/v1/ledger", undefined, { tenant: "acme" })).deliveries.failed, { timeout: 90_000 }).toBe(FAILED + 1);
+  await expect.poll(async () => (await server.api("GET", "/v1/ledger", undefined, { tenant: "acme" })).failed, { timeout: 90_000 }).toBe(FAILED + 1);
   const before = (await receiver.got(FAILED + 1)).length;
   receiver.answers({});
 
@@ -51,7 +51,7 @@ test("all that failed are counted, sent again, and arrive once each", async ({ p
   await expect.poll(() => receiver.received.length, { timeout: 60_000 }).toBe(before + FAILED);
   const again = receiver.received.slice(before);
   expect(again.every(({ path }) => path === "/hook")).toBe(true);
-  await expect.poll(async () => (await server.api("GET", "/v1/ledger", undefined, { tenant: "acme" })).deliveries.delivered).toBe(FAILED);
+  await expect.poll(async () => (await server.api("GET", "/v1/ledger", undefined, { tenant: "acme" })).replays.delivered).toBe(FAILED);
   const delivered = new Set<string>();
   let cursor = "";
   do {

@@ -7,6 +7,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 use postrider_domain::problem::{Code, Problem};
+use postrider_engine::control::Look;
 use subtle::ConstantTimeEq;
 
 use crate::form::Form;
@@ -17,13 +18,14 @@ pub(crate) const CSRF_FIELD: &str = "csrf";
 const CSRF_HEADER: &str = "x-csrf-token";
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// Headers of every page. `origins`: who may show the portal in a frame.
-pub(crate) fn protect(mut response: Response, face: Face, origins: Option<&[String]>) -> Response {
-    let framed = origins.filter(|origins| face == Face::Portal && !origins.is_empty());
-    let ancestors = framed.map_or_else(|| "'none'".to_owned(), |origins| origins.join(" "));
-    // A product team's logo may lie anywhere; everything else comes from here.
+/// Headers of every page. `look`: whose logo it shows, and who may show it in a frame, where somebody is signed in.
+pub(crate) fn protect(mut response: Response, face: Face, look: Option<&Look>) -> Response {
+    let framed = look.filter(|look| face == Face::Portal && !look.origins.is_empty());
+    let ancestors = framed.map_or_else(|| "'none'".to_owned(), |look| look.origins.join(" "));
+    // The product team's logo lies elsewhere; everything else comes from here.
+    let logo = look.and_then(Look::logo_origin).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' https:; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' {logo}; \
          form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
     );
     let headers = response.headers_mut();

@@ -49,7 +49,8 @@ pub fn router(engine: Engine, options: Options) -> Router {
     let app = Arc::new(App { engine, public_url: options.public_url });
     let mut router = Router::new();
     for page in pages::PUBLIC {
-        router = mount(router, page.path.to_owned(), page, Face::Dashboard);
+        let face = if page.path.starts_with("/portal/") { Face::Portal } else { Face::Dashboard };
+        router = mount(router, page.path.to_owned(), page, face);
     }
     for page in pages::INSTALLATION.iter().copied().flatten() {
         router = mount(router, format!("/dashboard{}", page.path), page, Face::Dashboard);

@@ -66,8 +66,7 @@ impl Page {
             Ok(bearer) => bearer,
             Err(fault) => return guard::protect(fault.page(None), face, None),
         };
-        let origins = bearer.as_ref().map(|bearer| bearer.session.look.origins.clone());
-        let frame = origins.as_deref();
+        let look = bearer.as_ref().map(|bearer| bearer.session.look.clone());
         let answer = match self.admit(app, face, bearer, request).await {
             Ok(visit) => {
                 let shell = visit.shell();
@@ -79,7 +78,7 @@ impl Page {
             Err(Stop::SignIn) => fault::signed_out(face),
             Err(Stop::Fault(fault)) => fault.page(None),
         };
-        guard::protect(answer, face, frame)
+        guard::protect(answer, face, look.as_ref())
     }
 
     async fn admit(

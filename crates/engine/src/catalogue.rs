@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use jiff::tz::TimeZone;
 use postrider_domain::id::{KeyId, TenantId, TriggerId, WebhookId};
+use postrider_domain::limits;
 use postrider_domain::pattern::Patterns;
 use postrider_domain::profile::{DeliveryMode, Profile, SchemaMode, TenantValues};
 use postrider_domain::signature::SigningKey;
@@ -85,6 +87,12 @@ impl Tenant {
     /// The hour and minute of the daily scan, in the tenant's zone.
     pub fn scan_at(&self) -> (i8, i8) {
         self.settings.scan_at.map_or(self.profile().delivery.scan_at, |at| (at.hour, at.minute))
+    }
+
+    /// How long payloads and attempts are kept.
+    pub fn retention(&self) -> Duration {
+        let days = |days: u32| Duration::from_secs(u64::from(days) * 24 * 3600);
+        self.settings.retention_days.map_or(limits::RETENTION_DEFAULT, days)
     }
 
     /// Whether the tenant's plan includes webhooks.
@@ -216,6 +224,7 @@ impl DisabledReason {
 }
 
 /// A tenant's registration of a URL. Shows itself by id and name only: its headers and its URL may hold secrets.
+#[derive(Clone)]
 pub struct Webhook {
     pub id: WebhookId,
     pub tenant: TenantId,

@@ -26,6 +26,7 @@ pub mod workflow;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use postrider_domain::delivery::DeliveryKind;
 use postrider_domain::event::EventKind;
 use postrider_domain::id::{DeliveryId, TenantId};
 use postrider_domain::problem::{Code, Problem};
@@ -39,7 +40,7 @@ use tokio::sync::mpsc;
 pub use budgets::egress_budgets;
 use catalogue::{Catalogue, Tenant, Webhook};
 use connections::Connections;
-use control::{Control, Installation};
+use control::{Actor, Control, Installation};
 use derive::Derive;
 use derive::scan::Scanned;
 pub use error::EngineError;
@@ -313,17 +314,35 @@ impl Engine {
                 "The delivery's webhook was deleted. Publish the event again or register a new webhook.",
             ));
         }
-        match self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency, None).await? {
-            ReplayOutcome::Done(made) => match made.first().copied().flatten() {
-                Some(id) => Ok(Answered::Fresh(id)),
-                None => Err(EngineError::refused(
-                    Code::PayloadExpired,
-                    "The event's payload is past its retention. Publish the event again.",
-                )),
-            },
-            ReplayOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
-            ReplayOutcome::KeyReused => Err(key_reused().into()),
+        if old.kind == DeliveryKind::Test
+            && self.store().delivery_elsewhere(tenant.id, delivery).await?.is_some()
+        {
+            return Err(EngineError::refused(
+                Code::Conflict,
+                "The delivery went to another URL than its webhook's, which a retry would go to. Send it to that URL again with \
+                 `resend`, or retry the delivery that it was made of.",
+            ));
         }
+        one_replay(
+            self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency, None).await?,
+        )
+    }
+
+    /// Sends a delivery's event once more to another URL, as its webhook would get it. One request, which counts nowhere and after
+    /// which the webhook is as before; it gets nothing. `Replayed`: the id of the delivery that the same request made, its 16
+    /// bytes, whatever `idempotency` makes.
+    ///
+    /// # Errors
+    /// Of the URL, as for a webhook's; `not_found`; `conflict` when the webhook is gone; `payload_expired`; `overloaded`.
+    pub async fn delivery_resend(
+        &self,
+        actor: &Actor,
+        tenant: &Arc<Tenant>,
+        delivery: DeliveryId,
+        url: &str,
+        idempotency: Option<NewIdempotency>,
+    ) -> Result<Answered<DeliveryId>, EngineError> {
+        one_replay(self.control().delivery_resend(actor, tenant, delivery, url, idempotency).await?)
     }
 
     /// Runs a tenant's scan now: what has come due fires, and goes out with what waits for the scan. Answers how many deliveries
@@ -393,6 +412,20 @@ fn one(outcome: PublishOutcome) -> Result<Answered<Published>, EngineError> {
         }
         PublishOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
         PublishOutcome::KeyReused => Err(key_reused().into()),
+    }
+}
+
+fn one_replay(outcome: ReplayOutcome) -> Result<Answered<DeliveryId>, EngineError> {
+    match outcome {
+        ReplayOutcome::Done(made) => match made.first().copied().flatten() {
+            Some(id) => Ok(Answered::Fresh(id)),
+            None => Err(EngineError::refused(
+                Code::PayloadExpired,
+                "The event's payload is past its retention. Publish the event again.",
+            )),
+        },
+        ReplayOutcome::Replayed(answer) => Ok(Answered::Replayed(answer)),
+        ReplayOutcome::KeyReused => Err(key_reused().into()),
     }
 }
 

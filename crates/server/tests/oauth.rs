@@ -4,6 +4,8 @@
 //!
 //! The server lies in `tests/oracles/oauth`; what it needs is installed into `target/oracles` from its lock file.
 
+mod binary_running;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead as _, BufReader, Lines};
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
+
+use binary_running::Binary;
 
 const KEY: &str = "oauth-operator-key-0123456789abcdef";
 /// With all that has to be encoded before it stands in a header or a form.
@@ -207,43 +211,17 @@ async fn send(method: &str, url: &str, headers: HeaderMap, body: String) -> Page
     Page { status: parts.status, headers: parts.headers, body }
 }
 
-/// The real binary on a folder of its own, logging all it has. Killed when it is dropped.
+/// The real binary, logging all it has.
 struct Server {
-    address: SocketAddr,
-    process: Child,
-    folder: tempfile::TempDir,
+    binary: Binary,
     /// Every answer of its API.
     answers: std::sync::Mutex<String>,
 }
 
 impl Server {
     fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the store");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_postrider"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--egress-allow",
-                "127.0.0.1",
-                "--log-level",
-                "trace",
-                "--data",
-            ])
-            .arg(folder.path().join("data"))
-            .env("POSTRIDER_OPERATOR_KEY", KEY)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
-        let first = lines.next().expect("it says where it listens").expect("in UTF-8");
-        let address = first.rsplit_once("http://").and_then(|(_, address)| address.trim().parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address in {first:?}"));
-        // What it prints later must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        let server = Self { address, process, folder, answers: std::sync::Mutex::default() };
+        let binary = Binary::start(KEY, "trace");
+        let server = Self { binary, answers: std::sync::Mutex::default() };
         let tenant = json!({"id": "acme", "profile": "standard"}).to_string();
         tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(server.call("POST", "/v1/tenants", tenant))
@@ -252,7 +230,7 @@ impl Server {
     }
 
     fn callback(&self) -> String {
-        format!("http://{}/v1/connections/callback", self.address)
+        format!("http://{}/v1/connections/callback", self.binary.address)
     }
 
     /// For the tenant. The answer is none of a refusal.
@@ -263,7 +241,7 @@ impl Server {
             headers.insert("postrider-tenant", "acme".parse().expect("a header"));
         }
         headers.insert(CONTENT_TYPE, "application/json".parse().expect("a media type"));
-        let page = send(method, &format!("http://{}{path}", self.address), headers, body).await;
+        let page = send(method, &format!("http://{}{path}", self.binary.address), headers, body).await;
         assert!(page.status.is_success(), "{method} {path}\n{} {}", page.status, page.body);
         self.answers.lock().expect("nothing panics in here").push_str(&page.body);
         serde_json::from_str(&page.body).unwrap_or(Value::Null)
@@ -271,12 +249,12 @@ impl Server {
 
     /// Neither log nor answers nor the files hold a token that was ever given, or the client's secret.
     fn shows_nothing_of(&self, oauth: &Oauth) {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).expect("the log");
+        let log = std::fs::read_to_string(self.binary.folder().join("log")).expect("the log");
         assert!(log.contains("TRACE") || log.contains("DEBUG"), "it logs in detail");
         assert!(log.contains("connection."), "it logs what became of connections");
         let answers = self.answers.lock().expect("nothing panics in here").clone();
         let mut files = Vec::new();
-        for file in std::fs::read_dir(self.folder.path().join("data")).expect("the data folder") {
+        for file in std::fs::read_dir(self.binary.folder().join("data")).expect("the data folder") {
             files.extend(std::fs::read(file.expect("a file").path()).expect("its bytes"));
         }
         let mut hidden = vec!["hush".to_owned()];
@@ -290,14 +268,6 @@ impl Server {
                 "on disk: {secret}"
             );
         }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail when it has ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

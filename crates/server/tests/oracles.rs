@@ -4,6 +4,8 @@
 //! packages of Standard Webhooks. Here they are installed into `target/oracles`, started, and sent what is hard to sign
 //! alike: text beyond ASCII, floats and integers that JavaScript prints in its own way, odd keys, empty and nested values.
 
+mod binary_running;
+
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
+
+use binary_running::Binary;
 
 const KEY: &str = "oracle-operator-key-0123456789abcdef";
 const SHARED: &str = "a-shared-secret-of-more-than-24-bytes";
@@ -172,51 +176,26 @@ fn without_whitespace(json: &str) -> String {
     text
 }
 
-/// The real binary on a folder of its own. Killed when it is dropped.
+/// The real binary.
 struct Server {
-    address: std::net::SocketAddr,
-    process: Child,
-    _folder: tempfile::TempDir,
+    binary: Binary,
 }
 
 impl Server {
     fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the store");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_postrider"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--egress-allow",
-                "127.0.0.1",
-                "--log-level",
-                "error",
-                "--data",
-            ])
-            .arg(folder.path().join("data"))
-            .env("POSTRIDER_OPERATOR_KEY", KEY)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
-        let first = lines.next().expect("it says where it listens").expect("in UTF-8");
-        let address = first.rsplit_once("http://").and_then(|(_, address)| address.trim().parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address in {first:?}"));
-        // What it prints later must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { address, process, _folder: folder }
+        Self { binary: Binary::start(KEY, "error") }
     }
 
     async fn call(&self, method: &str, path: &str, tenant: Option<&str>, body: String) -> Value {
         let socket = TcpSocket::new_v4().expect("a socket");
-        let stream = socket.connect(self.address).await.expect("the server listens");
+        let stream = socket.connect(self.binary.address).await.expect("the server listens");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         let driving = tokio::spawn(connection);
         let mut request = http::Request::builder()
             .method(method)
             .uri(path)
-            .header("Host", self.address.to_string())
+            .header("Host", self.binary.address.to_string())
             .header("Authorization", format!("Bearer {KEY}"))
             .header("Content-Type", "application/json");
         if let Some(tenant) = tenant {
@@ -249,14 +228,6 @@ impl Server {
     async fn publish(&self, tenant: &str, event_type: &str, data: &str) {
         let event = format!(r#"{{"type":"{event_type}","data":{data}}}"#);
         self.call("POST", "/v1/events", Some(tenant), event).await;
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail when it has ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -3,16 +3,18 @@
 //! Node 20 or later with npm is needed, and npm's registry once. They are used in `sdk/typescript` itself, since its tests read the
 //! workspace; what they leave there is not kept in the repository.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+mod binary_running;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
+
+use binary_running::Binary;
 
 const KEY: &str = "sdk-operator-key-0123456789abcdef";
 
@@ -25,7 +27,7 @@ async fn the_typescript_sdk_does_what_its_tests_and_its_readme_say() {
     let server = Server::start();
     server.call("/v1/tenants", json!({ "id": "acme", "profile": "standard", "plan": "pro" })).await;
     let made = server.call("/v1/keys", json!({ "role": "admin", "tenant": "acme", "name": "SDK" })).await;
-    let url = format!("http://{}", server.address);
+    let url = format!("http://{}", server.binary.address);
     let tenant_key = made["key"].as_str().expect("a key is shown when it is created");
     let told = [
         ("POSTRIDER_URL", url.as_str()),
@@ -101,44 +103,19 @@ fn folder() -> PathBuf {
     crates.with_file_name("sdk").join("typescript")
 }
 
-/// The real binary on a folder of its own. Killed when it is dropped.
+/// The real binary.
 struct Server {
-    address: SocketAddr,
-    process: Child,
-    _folder: tempfile::TempDir,
+    binary: Binary,
 }
 
 impl Server {
     fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the store");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_postrider"))
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--egress-allow",
-                "127.0.0.1",
-                "--log-level",
-                "error",
-                "--data",
-            ])
-            .arg(folder.path().join("data"))
-            .env("POSTRIDER_OPERATOR_KEY", KEY)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut lines = BufReader::new(process.stdout.take().expect("its output is piped")).lines();
-        let first = lines.next().expect("it says where it listens").expect("in UTF-8");
-        let address = first.rsplit_once("http://").and_then(|(_, address)| address.trim().parse().ok());
-        let address = address.unwrap_or_else(|| panic!("no address in {first:?}"));
-        // What it prints later must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { address, process, _folder: folder }
+        Self { binary: Binary::start(KEY, "error") }
     }
 
     /// What a shell prints that runs a call with our host in it.
     fn shell(&self, call: &str, key: &str) -> Value {
-        let call = call.replace("https://api.runtools.ai", &format!("http://{}", self.address));
+        let call = call.replace("https://api.runtools.ai", &format!("http://{}", self.binary.address));
         let output = Command::new("sh").args(["-c", &call]).env("RUNTOOLS_API_KEY", key).output();
         let output = output.expect("there is a shell");
         let told = String::from_utf8_lossy(&output.stderr);
@@ -153,12 +130,12 @@ impl Server {
     /// Creates something as the operator.
     async fn call(&self, path: &str, body: Value) -> Value {
         let socket = TcpSocket::new_v4().expect("a socket");
-        let stream = socket.connect(self.address).await.expect("the server listens");
+        let stream = socket.connect(self.binary.address).await.expect("the server listens");
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
         let driving = tokio::spawn(connection);
         let request = http::Request::post(path)
-            .header("Host", self.address.to_string())
+            .header("Host", self.binary.address.to_string())
             .header("Authorization", format!("Bearer {KEY}"))
             .header("Content-Type", "application/json")
             .body(Full::new(Bytes::from(body.to_string())))
@@ -169,13 +146,5 @@ impl Server {
         driving.abort();
         assert!(status.is_success(), "{path}: {status} {}", String::from_utf8_lossy(&body));
         serde_json::from_slice(&body).expect("an answer is JSON")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail when it has ended by itself.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

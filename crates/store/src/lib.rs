@@ -18,6 +18,7 @@ mod nodes;
 mod open;
 mod postgres;
 mod records;
+mod resends;
 mod restored;
 pub mod runs;
 mod scans;

@@ -10,6 +10,7 @@ use postrider_domain::random::Random;
 use postrider_domain::time::Timestamp;
 
 use crate::StoreError;
+use crate::config::AuditRow;
 use crate::records::RecordWrite;
 use crate::runs::{Intake, IntakeOutcome, RunWrite};
 
@@ -22,6 +23,8 @@ pub struct Commit {
     pub events: Vec<NewEvent>,
     /// New deliveries of events that are stored already.
     pub replays: Vec<NewDelivery>,
+    /// Of `replays`, those that go to another URL than their webhook's.
+    pub resends: Vec<Resend>,
     pub settled: Vec<Settlement>,
     /// No two of the same record.
     pub records: Vec<RecordWrite>,
@@ -42,6 +45,7 @@ impl Commit {
             at,
             events: Vec::new(),
             replays: Vec::new(),
+            resends: Vec::new(),
             settled: Vec::new(),
             records: Vec::new(),
             elsewhere: Vec::new(),
@@ -93,8 +97,25 @@ impl Commit {
         let deliveries: usize = self.all_events().map(|(_, event)| 1 + event.deliveries.len()).sum();
         let records: usize = self.records.iter().map(|write| 1 + write.due.len() + write.marks.len()).sum();
         let runs: usize = self.runs.iter().map(|write| 1 + write.steps.len()).sum();
-        deliveries + self.replays.len() + 2 * self.settled.len() + records + runs + 4 * self.intakes.len()
+        let again = self.replays.len() + 2 * self.resends.len();
+        deliveries + again + 2 * self.settled.len() + records + runs + 4 * self.intakes.len()
     }
+
+    /// Those of `resends` whose deliveries were made; `made`: for each of `replays`.
+    pub(crate) fn resends_made<'c>(&'c self, made: &'c [bool]) -> impl Iterator<Item = &'c Resend> {
+        self.resends.iter().filter(move |resend| {
+            self.replays.iter().zip(made).any(|(replay, made)| *made && replay.id == resend.delivery)
+        })
+    }
+}
+
+/// A delivery to another URL than its webhook's: a [`DeliveryKind::Test`], which counts nowhere. Nobody would find it with its event
+/// unless its id is from [`first_delivery_id`].
+pub struct Resend {
+    pub delivery: DeliveryId,
+    pub url: String,
+    /// Who asked for it.
+    pub audit: AuditRow,
 }
 
 impl NewEvent {
@@ -110,7 +131,8 @@ impl NewEvent {
 
 /// One event to one webhook, from now on.
 pub struct NewDelivery {
-    /// Of an event's first deliveries: from [`first_delivery_id`], else the commit is refused. Of replays: a new id.
+    /// Of an event's first deliveries: from [`first_delivery_id`], else the commit is refused. Of replays: a new id, but for
+    /// what goes to another URL.
     pub id: DeliveryId,
     pub event: EventId,
     pub webhook: WebhookId,

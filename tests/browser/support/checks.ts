@@ -59,6 +59,13 @@ export async function fits(page: Page): Promise<void> {
   expect(wide, told(`the page is wider than ${width}: ${page.url()}`, wide)).toEqual([]);
 }
 
+/** All of that, of a page that somebody comes through. */
+export async function sound(page: Page, expected: { statuses?: number[] } = {}): Promise<void> {
+  await fits(page);
+  await accessible(page);
+  await calm(page, expected);
+}
+
 /** A page's document takes at most 100 KiB on the wire, however much is stored. */
 export async function weight(response: Response | null): Promise<void> {
   if (!response) throw new Error("there is no response: page.goto gives none where only the fragment changes");

@@ -45,6 +45,7 @@ pub(crate) static ENDPOINTS: &[&Endpoint] = &[
     &deliveries::get::ENDPOINT,
     &deliveries::retry::ENDPOINT,
     &deliveries::retry_many::ENDPOINT,
+    &deliveries::resend::ENDPOINT,
     &inboxes::create::ENDPOINT,
     &inboxes::list::ENDPOINT,
     &inboxes::update::ENDPOINT,

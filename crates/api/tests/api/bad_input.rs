@@ -309,6 +309,13 @@ async fn a_foreign_tenants_ids_do_not_exist() {
             (ask(Method::GET, format!("/v1/events/{event}")), 404, "not_found", ""),
             (ask(Method::GET, format!("/v1/deliveries/{delivery}")), 404, "not_found", ""),
             (ask(Method::POST, format!("/v1/deliveries/{delivery}/retry")), 404, "not_found", ""),
+            (
+                ask(Method::POST, format!("/v1/deliveries/{delivery}/resend"))
+                    .json(&json!({"url": "https://dev.example.com/"})),
+                404,
+                "not_found",
+                "",
+            ),
             (ask(Method::GET, format!("/v1/tenants/{CLOSED}")), 404, "not_found", ""),
             (ask(Method::PATCH, format!("/v1/tenants/{CLOSED}")).raw("{}"), 404, "not_found", ""),
             (

@@ -208,6 +208,59 @@ async fn a_delivery_that_ended_is_sent_again_as_a_new_one() {
 }
 
 #[tokio::test]
+async fn a_delivery_is_sent_once_more_to_another_url() {
+    let world = World::start().await;
+    world.tenant("acme", "standard").await;
+    let (own, other) = (Receiver::start().await, Receiver::start().await);
+    world.webhook("acme", &own.url("/in"), &["order.created"]).await;
+    let accepted = world.publish("acme", &json!({"type": "order.created", "data": {"n": 1}})).await;
+    let event = format!("/v1/events/{}", accepted["id"].as_str().expect("an id"));
+    let first = world.operator(Method::GET, &event, "acme").send().await.str("/deliveries/0/id");
+    world.ended("acme", &first).await;
+
+    let there = other.url("/dev?token=hush");
+    let to = |url: &str| {
+        world
+            .operator(Method::POST, format!("/v1/deliveries/{first}/resend"), "acme")
+            .header("Idempotency-Key", "r1")
+            .json(&json!({"url": url}))
+    };
+    let resent = to(&there).send().await.expect_status(202);
+    assert_eq!(resent.str("/resendOf"), first);
+    let id = resent.str("/id");
+    assert_eq!(to(&there).send().await.expect_status(202).str("/id"), id, "the same key sends once");
+    to(&other.url("/else")).send().await.expect_problem(409, "idempotency_key_reused", "Idempotency-Key");
+
+    let ended = world.ended("acme", &id).await;
+    assert_eq!((&ended["state"], &ended["kind"]), (&json!("delivered"), &json!("test")));
+    assert_eq!((&ended["sentTo"], &ended["attemptCount"]), (&json!(there), &json!(1)));
+    assert_eq!(ended["attempts"].as_array().map(Vec::len), Some(1));
+    let original = world.operator(Method::GET, format!("/v1/deliveries/{first}"), "acme").send().await.json;
+    assert_eq!(original.get("sentTo"), None);
+    assert_eq!((own.received().len(), other.received().len()), (1, 1));
+    assert_eq!(own.received()[0].body, other.received()[0].body);
+    let ledger = world.operator(Method::GET, "/v1/ledger", "acme").send().await.json;
+    assert_eq!((&ledger["accepted"], &ledger["balanced"]), (&json!(1), &json!(true)));
+
+    let audit = world.whole_list("/v1/audit", "acme").await;
+    let rows: Vec<_> =
+        audit.iter().filter(|entry| entry["action"] == "delivery.resent_elsewhere").collect();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((&rows[0]["target"], &rows[0]["after"]["host"]), (&json!(first), &json!("127.0.0.1")));
+    assert!(!rows[0].to_string().contains("hush"), "a URL may hold credentials");
+
+    let retry = format!("/v1/deliveries/{id}/retry");
+    world.operator(Method::POST, retry, "acme").send().await.expect_problem(409, "conflict", "");
+    let resend = |url: &str| {
+        let path = format!("/v1/deliveries/{first}/resend");
+        world.operator(Method::POST, path, "acme").json(&json!({"url": url}))
+    };
+    resend("http://169.254.169.254/latest").send().await.expect_problem(422, "url_forbidden", "url");
+    resend("ftp://dev.example.com/").send().await.expect_problem(422, "url_invalid", "url");
+    assert_eq!(own.received().len(), 1, "the webhook gets nothing");
+}
+
+#[tokio::test]
 async fn a_delivery_that_has_not_ended_cannot_be_retried() {
     let world = World::start().await;
     world.tenant("plant", "runtight").await;

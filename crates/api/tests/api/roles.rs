@@ -26,6 +26,7 @@ const MATRIX: &[(&str, &str, &str)] = &[
     ("GET", "/v1/deliveries/{delivery}", "o-av"),
     ("POST", "/v1/deliveries/{delivery}/retry", "o-a-"),
     ("POST", "/v1/deliveries/retry", "o-a-"),
+    ("POST", "/v1/deliveries/{delivery}/resend", "o-a-"),
     ("GET", "/v1/event-types", "opav"),
     ("GET", "/v1/event-types/{type}", "opav"),
     ("POST", "/v1/event-types", "op--"),

@@ -15,9 +15,7 @@ use crate::page::{Answer, Page, Who};
 use crate::parts::{self, chart, list, text, time};
 use crate::visit::Visit;
 
-pub(crate) static PAGES: &[&Page] = &[&HEALTH];
-
-static HEALTH: Page =
+pub(crate) static HEALTH: Page =
     Page { method: Method::GET, path: "/", who: Who::Reader, handle: |visit| Box::pin(show(visit)) };
 
 async fn show(visit: Visit) -> Answer {
@@ -39,21 +37,31 @@ async fn show(visit: Visit) -> Answer {
     let next = (next < webhooks.len()).then(|| next.to_string());
     let t = |text| visit.t(text);
     let columns = [
-        t("Webhook"), t("State"), t("Success, 24 h"), t("p50"), t("p95"), t("Waiting"), t("Outcomes, 24 h"), t("Last fired"),
+        t("Webhook"),
+        t("State"),
+        t("Success, 24 h"),
+        t("p50"),
+        t("p95"),
+        t("Waiting"),
+        t("Outcomes, 24 h"),
+        t("Last fired"),
     ];
     let rows = html! {
         @for webhook in shown { (row(&visit, webhook, health.get(&webhook.id).copied())) }
     };
-    Ok(visit.page(title, html! {
-        (parts::heading(title, html! {
-            @if visit.may_change() && !tenant.profile().webhook.single {
-                a .button href=(visit.link("/webhooks/new")) { (t("New webhook")) }
-            }
-        }))
-        (tiles(&visit, &webhooks, &health))
-        (list::table(t("Webhooks, those that need a look first"), &columns, rows))
-        (list::pager(&visit, &visit.query, next.as_deref()))
-    }))
+    Ok(visit.page(
+        title,
+        html! {
+            (parts::heading(title, html! {
+                @if visit.may_change() && !tenant.profile().webhook.single {
+                    a .button href=(visit.link("/webhooks/new")) { (t("New webhook")) }
+                }
+            }))
+            (tiles(&visit, &webhooks, &health))
+            (list::table(t("Webhooks, those that need a look first"), &columns, rows))
+            (list::pager(&visit, &visit.query, next.as_deref()))
+        },
+    ))
 }
 
 fn row(visit: &Visit, webhook: &Webhook, health: Option<&WebhookHealth>) -> Markup {
@@ -132,22 +140,25 @@ fn tiles(visit: &Visit, webhooks: &[&Webhook], health: &HashMap<WebhookId, &Webh
 fn first_steps(visit: &Visit) -> Markup {
     let t = |text| visit.t(text);
     let single = visit.tenant().profile().webhook.single;
-    parts::empty(t("No webhook yet"), html! {
-        p { (t("A webhook is a URL of yours that gets a signed request for each event you choose. Three steps to the first one:")) }
-        ol {
-            li { strong { (t("Create a webhook.")) } " " (t("Enter the URL of your receiver. You have none yet? Use the built-in inbox, which shows what arrives.")) }
-            li { strong { (t("Send a test event.")) } " " (t("You see the request and the answer, byte for byte.")) }
-            li { strong { (t("Verify the signature.")) } " " (t("Copy the code for your language, filled in for this webhook.")) }
-        }
-        @if visit.may_change() {
-            p {
-                @if single { a .button href=(visit.link("/settings")) { (t("Create a webhook")) } }
-                @else { a .button href=(visit.link("/webhooks/new")) { (t("Create a webhook")) } }
+    parts::empty(
+        t("No webhook yet"),
+        html! {
+            p { (t("A webhook is a URL of yours that gets a signed request for each event you choose. Three steps to the first one:")) }
+            ol {
+                li { strong { (t("Create a webhook.")) } " " (t("Enter the URL of your receiver. You have none yet? Use the built-in inbox, which shows what arrives.")) }
+                li { strong { (t("Send a test event.")) } " " (t("You see the request and the answer, byte for byte.")) }
+                li { strong { (t("Verify the signature.")) } " " (t("Copy the code for your language, filled in for this webhook.")) }
             }
-        } @else {
-            p { (t("You may look, and change nothing. Ask an admin to create the first webhook.")) }
-        }
-    })
+            @if visit.may_change() {
+                p {
+                    @if single { a .button href=(visit.link("/settings")) { (t("Create a webhook")) } }
+                    @else { a .button href=(visit.link("/webhooks/new")) { (t("Create a webhook")) } }
+                }
+            } @else {
+                p { (t("You may look, and change nothing. Ask an admin to create the first webhook.")) }
+            }
+        },
+    )
 }
 
 /// A profile may keep webhooks from viewers, and a plan may have none.

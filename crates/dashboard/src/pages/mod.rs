@@ -1,9 +1,11 @@
 //! The pages: one file for each, one folder for each noun.
 
 mod audit;
+mod connections;
 mod deliveries;
 mod dry_run;
 mod entry;
+mod event_types;
 mod events;
 mod home;
 mod inbox;
@@ -11,12 +13,19 @@ mod jobs;
 mod keys;
 mod portal_links;
 mod profiles;
-mod removals;
+mod records;
+mod requests;
+mod runs;
 mod scans;
+mod secrets;
+mod sent_again;
 mod settings;
 mod signature;
 mod tenants;
+mod triggers;
+mod typed;
 mod webhooks;
+mod workflows;
 
 use crate::page::Page;
 
@@ -37,12 +46,11 @@ pub(crate) static PUBLIC: &[&Page] = &[
 
 /// Below `/dashboard`.
 pub(crate) static INSTALLATION: &[&[&Page]] =
-    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES, removals::PAGES];
+    &[tenants::PAGES, keys::ALL_PAGES, profiles::PAGES, audit::ALL_PAGES, jobs::PAGES];
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
     home::PAGES,
-    webhooks::PAGES,
     settings::PAGES,
     tenants::TENANT_PAGES,
     keys::TENANT_PAGES,
@@ -51,8 +59,17 @@ pub(crate) static TENANT: &[&[&Page]] = &[
     portal_links::PAGES,
     signature::PAGES,
     inbox::PAGES,
+    webhooks::PAGES,
     deliveries::PAGES,
     events::PAGES,
-    jobs::PAGES,
+    sent_again::PAGES,
     dry_run::PAGES,
+    event_types::PAGES,
+    records::PAGES,
+    workflows::PAGES,
+    triggers::PAGES,
+    requests::PAGES,
+    runs::PAGES,
+    secrets::PAGES,
+    connections::PAGES,
 ];

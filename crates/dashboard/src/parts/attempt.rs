@@ -43,28 +43,6 @@ pub(crate) fn attempt(
     }
 }
 
-/// One of several in a delivery's course, whose words stand around it: where the time went, who answered, and the answer.
-pub(crate) fn shown(visit: &Visit, attempt: &AttemptRow) -> Markup {
-    let t = |text| visit.t(text);
-    html! {
-        @if attempt.timing.total_us > 0 { (split(visit, &attempt.timing)) }
-        (facts(&[
-            (t("Address"), html! {
-                @match &attempt.peer { Some(peer) => code { (peer) }, None => (t("none was talked to")) }
-                @if attempt.reused { " " span .hint { (t("kept open from an earlier request")) } }
-            }),
-            (t("Body sent"), html! {
-                (text::size(attempt.request_bytes))
-                @if let Some(sha256) = attempt.body_sha256 { " · SHA-256 " code { (hex::encode(sha256)) } }
-            }),
-        ]))
-        @if attempt.resend {
-            p .hint { (t("Marked as a resend: the outcome of an earlier attempt was lost, so the receiver may have had it before.")) }
-        }
-        (answer(visit, attempt))
-    }
-}
-
 /// What it came to, in words.
 pub(crate) fn verdict(visit: &Visit, attempt: &AttemptRow) -> Markup {
     let good = attempt.class == AttemptClass::Success;
@@ -134,7 +112,9 @@ pub(crate) const fn advice(class: AttemptClass, status: Option<u16>) -> &'static
         (AttemptClass::Success, _) => "Nothing is to be done.",
         (_, Some(401 | 403)) => "Check the secret, and the extra headers that the receiver asks for.",
         (_, Some(404 | 405)) => "Check the path of the URL, and that it takes POST.",
-        (_, Some(400 | 415 | 422)) => "Look at the answer's body: the receiver did not like the payload or its signature.",
+        (_, Some(400 | 415 | 422)) => {
+            "Look at the answer's body: the receiver did not like the payload or its signature."
+        }
         (_, Some(408 | 429)) => "The receiver is too busy. Wait for the retries, or let it take more.",
         (_, Some(410)) => "The receiver is gone for good. Change the URL or delete the webhook.",
         (_, Some(300..=399)) => "Redirects are not followed. Enter the address that it leads to as the URL.",
@@ -146,7 +126,9 @@ pub(crate) const fn advice(class: AttemptClass, status: Option<u16>) -> &'static
         (AttemptClass::Connect | AttemptClass::Reset, _) => {
             "Check that the receiver runs, listens on this port, and is let through by its firewall."
         }
-        (AttemptClass::Tls, _) => "Check the receiver's certificate: its name, its date, and its whole chain.",
+        (AttemptClass::Tls, _) => {
+            "Check the receiver's certificate: its name, its date, and its whole chain."
+        }
         (AttemptClass::Protocol, _) => "Check that a web server listens at this port.",
         (AttemptClass::BlockedTarget, _) => "Use an address that is reachable from the internet.",
         (AttemptClass::Unknown, _) => "Check on the receiver's side whether it came; it can be sent again.",

@@ -8,6 +8,13 @@ use crate::visit::Visit;
 /// Rows on a page: some 60 KiB of HTML, 6 KiB compressed.
 pub(crate) const ROWS: usize = 50;
 
+/// Of rows that were read for one more than a page, a page; and where the next begins, which is after its last row.
+pub(crate) fn cut<T>(rows: &mut Vec<T>, place: impl Fn(&T) -> String) -> Option<String> {
+    let more = rows.len() > ROWS;
+    rows.truncate(ROWS);
+    rows.last().filter(|_| more).map(place)
+}
+
 /// A table. On a phone each cell stands under its column's name, so every `td` of `rows` needs `data-label`: see [`cell`].
 pub(crate) fn table(caption: &str, columns: &[&str], rows: Markup) -> Markup {
     html! {

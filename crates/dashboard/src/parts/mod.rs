@@ -6,6 +6,7 @@ pub(crate) mod fields;
 pub(crate) mod list;
 pub(crate) mod text;
 pub(crate) mod time;
+pub(crate) mod tried;
 
 use maud::{Markup, html};
 use postrider_domain::delivery::DeliveryState;
@@ -84,6 +85,24 @@ pub(crate) fn act(visit: &Visit, action: &str, class: &str, label: &str) -> Mark
             button type="submit" class=(class) { (label) }
         }
     }
+}
+
+/// What cannot be taken back: behind a fold, with what it means, so that it takes two steps without script as well.
+pub(crate) fn danger(visit: &Visit, action: &str, label: &str, meaning: &str) -> Markup {
+    html! {
+        details .more {
+            summary { (label) "…" }
+            p { (meaning) }
+            (act(visit, action, "danger", label))
+        }
+    }
+}
+
+/// What was done before this page: `?done=word`, and a fixed sentence for each word.
+pub(crate) fn done(visit: &Visit, sentences: &[(&str, &'static str)]) -> Markup {
+    let word = visit.query.text("done");
+    let found = sentences.iter().find(|(known, _)| Some(*known) == word);
+    html! { @if let Some((_, sentence)) = found { (notice(Tone::Good, html! { p { (visit.t(sentence)) } })) } }
 }
 
 /// What every form carries.

@@ -48,6 +48,19 @@ pub(crate) fn json(label: &str, bytes_given: &[u8]) -> Markup {
     }
 }
 
+/// The beginning of what may be long, where several stand on one page.
+pub(crate) fn excerpt(label: &str, given: &[u8]) -> Markup {
+    const EXCERPT_BYTES_MAX: usize = 1024;
+    if given.len() <= EXCERPT_BYTES_MAX {
+        return json(label, given);
+    }
+    let beginning = String::from_utf8_lossy(&given[..EXCERPT_BYTES_MAX]);
+    html! {
+        (block(label, &beginning))
+        p .hint { "… " (given.len() - EXCERPT_BYTES_MAX) " more bytes" }
+    }
+}
+
 /// At most the first 2 KiB, 16 bytes to a line.
 fn hex_dump(bytes: &[u8]) -> String {
     const DUMPED_BYTES_MAX: usize = 2048;

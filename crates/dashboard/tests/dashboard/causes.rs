@@ -36,7 +36,7 @@ async fn switch(world: &World, webhook: &str, enabled: bool) {
 async fn a_webhook_that_was_off_is_told_with_the_way_to_switch_it_on() {
     let world = World::start().await;
     world.tenant(TENANT, "standard").await;
-    let webhook = world.webhook(TENANT, "http://127.0.0.1:9/", &["*"]).await;
+    let webhook = world.webhook(TENANT, "http://127.0.0.1:49151/", &["*"]).await;
     switch(&world, &webhook, false).await;
     let event = world.publish(TENANT, "order.paid", "{}").await;
     let page = event_page(&world, &event).await;
@@ -49,7 +49,7 @@ async fn a_webhook_that_was_off_is_told_with_the_way_to_switch_it_on() {
 async fn patterns_that_do_not_match_are_told_with_the_patterns() {
     let world = World::start().await;
     world.tenant(TENANT, "standard").await;
-    let webhook = world.webhook(TENANT, "http://127.0.0.1:9/", &["invoice.*"]).await;
+    let webhook = world.webhook(TENANT, "http://127.0.0.1:49151/", &["invoice.*"]).await;
     let event = world.publish(TENANT, "order.paid", "{}").await;
     let page = event_page(&world, &event).await;
     page.expect_text("None of the webhook's event patterns matches this type.")
@@ -63,7 +63,7 @@ async fn a_webhook_that_was_registered_later_is_told_with_both_times() {
     world.tenant(TENANT, "standard").await;
     let event = world.publish(TENANT, "order.paid", "{}").await;
     event_page(&world, &event).await.expect_text("There is no webhook");
-    world.webhook(TENANT, "http://127.0.0.1:9/", &["*"]).await;
+    world.webhook(TENANT, "http://127.0.0.1:49151/", &["*"]).await;
     let page = event_page(&world, &event).await;
     page.expect_text("The webhook was registered after the event was accepted.")
         .expect_text("Registered at")
@@ -99,7 +99,7 @@ async fn a_delivery_that_failed_for_good_tells_its_answers_and_can_be_sent_again
 async fn an_endpoint_that_nobody_listens_at_is_told_as_such() {
     let world = World::start().await;
     world.tenant(TENANT, "standard").await;
-    world.webhook(TENANT, "http://127.0.0.1:9/", &["*"]).await;
+    world.webhook(TENANT, "http://127.0.0.1:49151/", &["*"]).await;
     let event = world.publish(TENANT, "order.paid", "{}").await;
     let delivery = world.ended(TENANT, &event).await;
     event_page(&world, &event)
@@ -159,7 +159,7 @@ async fn a_retry_that_is_due_is_counted_down() {
 async fn what_waits_for_a_scan_tells_when_it_comes() {
     let world = World::start().await;
     world.tenant(TENANT, "runtight").await;
-    world.webhook(TENANT, "http://127.0.0.1:9/", &["wo.*"]).await;
+    world.webhook(TENANT, "http://127.0.0.1:49151/", &["wo.*"]).await;
     let event = world.publish(TENANT, "wo.created", "{}").await;
     let waits = world.delivery(TENANT, &event, |_| true).await;
     event_page(&world, &event).await.expect_text("The next scan is at");

@@ -189,7 +189,7 @@ async fn who_follows_the_list_is_told_of_new_and_changed_rows() {
     receiver.answer(Answer::ok());
     let operator = world.operator().await;
     let mut stream = operator.stream(&format!("{BASE}/deliveries/live")).await;
-    let event = world.publish(TENANT, "order.<b>", "{}").await;
+    let event = world.publish(TENANT, "order.paid", "{}").await;
     let delivery =
         world.delivery(TENANT, &event, |delivery| delivery.state == DeliveryState::Delivered).await;
     let mut told = String::new();

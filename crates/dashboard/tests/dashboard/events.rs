@@ -16,7 +16,7 @@ async fn world() -> World {
 #[tokio::test]
 async fn the_search_box_knows_ids_types_patterns_codes_and_text() {
     let world = world().await;
-    let webhook = world.webhook(TENANT, "http://127.0.0.1:9/", &["*"]).await;
+    let webhook = world.webhook(TENANT, "http://127.0.0.1:49151/", &["*"]).await;
     let event = world.publish(TENANT, "order.paid", r#"{"note":"Hello <Needle>"}"#).await;
     let delivery = world.ended(TENANT, &event).await.id;
     let operator = world.operator().await;
@@ -58,7 +58,7 @@ async fn events_are_listed_by_type_and_time() {
 async fn a_viewer_who_may_not_see_webhooks_gets_the_event_alone() {
     let world = World::start().await;
     world.tenant(TENANT, "runtight").await;
-    world.webhook(TENANT, "http://127.0.0.1:9/hidden", &["wo.*"]).await;
+    world.webhook(TENANT, "http://127.0.0.1:49151/hidden", &["wo.*"]).await;
     let event = world.publish(TENANT, "wo.created", "{}").await;
     let viewer = world.member(TENANT, Role::Viewer).await;
     let page = viewer.get(&format!("/portal/events/{event}")).await.expect_status(200);
@@ -78,8 +78,8 @@ async fn a_payload_is_shown_and_never_runs() {
 #[tokio::test]
 async fn a_dry_run_tells_who_would_get_which_bytes_and_keeps_nothing() {
     let world = world().await;
-    world.webhook(TENANT, "http://127.0.0.1:9/yes", &["order.*"]).await;
-    world.webhook(TENANT, "http://127.0.0.1:9/no", &["invoice.*"]).await;
+    world.webhook(TENANT, "http://127.0.0.1:49151/yes", &["order.*"]).await;
+    world.webhook(TENANT, "http://127.0.0.1:49151/no", &["invoice.*"]).await;
     let operator = world.operator().await;
     operator.get(&format!("{BASE}/dry-run")).await.expect_status(200).expect_text("Nothing is sent");
     let fields = [("type", "order.paid"), ("data", r#"{"total": 7}"#)];

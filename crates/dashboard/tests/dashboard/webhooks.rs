@@ -1,5 +1,7 @@
 //! Webhooks: what the pages show, what they make, and what they refuse.
 
+use std::time::Duration;
+
 use postrider_engine::control::Role;
 use postrider_testkit::receiver::{Answer, Receiver};
 
@@ -52,7 +54,8 @@ async fn a_form_makes_a_webhook_and_shows_its_secret_once() {
     let edit = format!("{BASE}/{}/edit", tenant.webhooks[0].id);
     operator.get(&edit).await.expect_status(200).expect_no_text("hush-hush");
     let mask = "********";
-    let fields = [("url", url.as_str()), ("events", "*"), ("header_name_0", "X-Key"), ("header_value_0", mask)];
+    let fields =
+        [("url", url.as_str()), ("events", "*"), ("header_name_0", "X-Key"), ("header_value_0", mask)];
     operator.post(&edit, &fields).await.expect_status(303);
     let saved = &world.tenant_now("acme").webhooks[0];
     assert_eq!(saved.headers, [("X-Key".to_owned(), "hush-hush".to_owned())]);
@@ -70,13 +73,14 @@ async fn what_is_refused_is_said_before_and_after_saving() {
         ("https://127.0.0.1/hook", "nonsense.type", "No event type matches"),
     ] {
         let fields = [("url", url), ("events", events), ("enabled", "on")];
-        let part = operator.post(&check, &fields).await.expect_status(200).expect_text("This would be refused");
+        let part =
+            operator.post(&check, &fields).await.expect_status(200).expect_text("This would be refused");
         let page = operator.post(&new, &fields).await;
         assert!((400..500).contains(&page.status), "{}", page.status);
         page.expect_text(url);
         assert!(part.text.contains(said), "{said}: {}", part.text);
     }
-    let plain = [("url", "http://127.0.0.1:9/"), ("events", "*"), ("enabled", "on")];
+    let plain = [("url", "http://127.0.0.1:8080/"), ("events", "*"), ("enabled", "on")];
     operator.post(&check, &plain).await.expect_text("not https");
     assert_eq!(world.tenant_now("acme").webhooks.len(), 0, "a check makes nothing");
     let matches = format!("{BASE}/matches?events=shutdown.*");
@@ -95,10 +99,16 @@ async fn foreign_text_is_text_and_a_foreign_webhook_is_not_there() {
     operator.post(&format!("{BASE}/{foreign}/delete"), &[]).await.expect_status(404);
     operator.post(&format!("{BASE}/{foreign}/active"), &[("on", "0")]).await.expect_status(404);
     let script = "<script>alert(1)</script>";
-    let fields = [("url", "https://127.0.0.1/<b>"), ("name", script), ("description", script), ("events", "*")];
+    let fields =
+        [("url", "https://127.0.0.1/<b>"), ("name", script), ("description", script), ("events", "*")];
     operator.post(&format!("{BASE}/new"), &fields).await.expect_status(200).expect_no_text(script);
     let id = world.tenant_now("acme").webhooks[0].id;
-    for page in [BASE.to_owned(), format!("{BASE}/{id}"), format!("{BASE}/{id}/edit"), "/dashboard/t/acme/".to_owned()] {
+    for page in [
+        BASE.to_owned(),
+        format!("{BASE}/{id}"),
+        format!("{BASE}/{id}/edit"),
+        "/dashboard/t/acme/".to_owned(),
+    ] {
         operator.get(&page).await.expect_status(200).expect_no_text(script);
     }
 }
@@ -156,20 +166,40 @@ async fn a_test_shows_the_request_and_the_answer_as_they_were() {
 
 #[tokio::test]
 async fn failures_are_told_with_what_to_do_and_can_be_sent_again() {
-    let world = acme("runtight").await;
+    let world = acme("org-jobs").await;
     let receiver = Receiver::start().await;
     receiver.answer(Answer::status(404));
     let id = world.webhook("acme", &receiver.url("/hook"), &["*"]).await;
     let operator = world.operator().await;
-    operator.get(&format!("{BASE}/{id}")).await.expect_status(200).expect_text("No event has been published");
-    for range in ["1h", "24h", "7d", "30d"] {
-        operator.get(&format!("{BASE}/{id}?range={range}")).await.expect_status(200);
+    let page = format!("{BASE}/{id}");
+    operator.get(&page).await.expect_status(200).expect_text("No event has been published");
+    world.publish("acme", "job.created", r#"{"job": {"id": "7"}}"#).await;
+    world.settled().await;
+    let failed = operator.get(&page).await.expect_status(200).expect_text("404").expect_text(">failing<");
+    let failed = failed.expect_text("Check the path of the URL").expect_text("Newest failed deliveries");
+    let (_, retry) =
+        failed.text.split_once(&format!("{page}/retry/")).expect("a failed delivery can be retried");
+    let retry = format!("{page}/retry/{}", retry.split('"').next().expect("an address ends"));
+    operator.get("/dashboard/t/acme/").await.expect_text(">failing<").expect_text("0 %");
+    operator.post(&retry, &[]).await.expect_status(303);
+    receiver.wait_for(2).await;
+    world.settled().await;
+    for range in ["1h", "24h", "7d", "30d", "nonsense"] {
+        let page = operator.get(&format!("{page}?range={range}")).await.expect_status(200);
+        page.expect_text("The numbers as a table");
     }
+    // The range of a recovery ends before now.
+    world.clock.advance(Duration::from_secs(1));
     let far = [("from", "2999-01-01T00:00")];
-    operator.post(&format!("{BASE}/{id}/recover"), &far).await.expect_status(400);
+    operator
+        .post(&format!("{page}/recover"), &far)
+        .await
+        .expect_status(422)
+        .expect_text("a time that is past");
     let since = [("from", "2026-01-01T00:00")];
-    let done = operator.post(&format!("{BASE}/{id}/recover"), &since).await.expect_status(303);
+    let done = operator.post(&format!("{page}/recover"), &since).await.expect_status(303);
     operator.get(done.location()).await.expect_text("is being sent again");
+    receiver.wait_for(3).await;
 }
 
 #[tokio::test]
@@ -187,7 +217,11 @@ async fn secrets_rotate_as_the_profile_does() {
     let listed = world.webhook("lists", "https://127.0.0.1/x", &["*"]).await;
     let page = format!("/dashboard/t/lists/webhooks/{listed}/secret");
     operator.get(&page).await.expect_text("name=\"overlap\"");
-    operator.post(&page, &[("do", "begin"), ("overlap", "3600")]).await.expect_status(200).expect_text("whsec_");
+    operator
+        .post(&page, &[("do", "begin"), ("overlap", "3600")])
+        .await
+        .expect_status(200)
+        .expect_text("whsec_");
 }
 
 #[tokio::test]

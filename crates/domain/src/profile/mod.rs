@@ -18,11 +18,11 @@ use serde_json::{Map, Value};
 
 pub use builtin::{builtin, builtin_profiles};
 pub use catalogue::{EventCatalogue, EventType, SCHEMA_ISSUES_MAX, Schema, SchemaIssue};
-pub use recipe::{Recipe, Stretch};
 pub use policy::{
     Access, BodyPolicy, BodyRule, DeliveryMode, DeliveryPolicy, GonePolicy, Numbers, OnDisable,
     RetryAfterPolicy, SchemaMode, SuccessRule, WebhookPolicy, WebhookReaders,
 };
+pub use recipe::{Recipe, Stretch};
 
 pub use crate::signature::{KeyKind, SecretForm, SecretRule, SignaturePolicy, SigningKey};
 

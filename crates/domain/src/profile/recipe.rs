@@ -73,9 +73,8 @@ impl Profile {
 
     /// The header by which a receiver knows that it had an event before. None: only the body tells, if anything does.
     pub fn idempotency_header(&self) -> Option<&str> {
-        let names_it = |placeholder: &Placeholder| {
-            matches!(placeholder.source, Source::DeliveryUuid | Source::EventId)
-        };
+        let names_it =
+            |placeholder: &Placeholder| matches!(placeholder.source, Source::DeliveryUuid | Source::EventId);
         let found = self.headers().iter().find(|(_, template)| template.only().is_some_and(names_it));
         found.map(|(name, _)| name.as_str())
     }
@@ -103,7 +102,8 @@ mod tests {
             let profiles = builtin_profiles();
             let profile = profiles.iter().find(|profile| profile.name == name).expect("a built-in profile");
             let recipe = profile.recipe().expect("it signs");
-            let told = (recipe.header.as_str(), recipe.prefix.as_str(), recipe.encoding, recipe.separator.is_some());
+            let told =
+                (recipe.header.as_str(), recipe.prefix.as_str(), recipe.encoding, recipe.separator.is_some());
             assert_eq!(told, (header, prefix, encoding, listed), "{name}");
             assert_eq!(profile.idempotency_header(), idempotency, "{name}");
         }
@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn what_is_signed_beside_the_body_is_found_in_the_headers() {
         let profiles = builtin_profiles();
-        let standard = profiles.iter().find(|profile| profile.name == "standard").expect("a built-in profile");
+        let standard =
+            profiles.iter().find(|profile| profile.name == "standard").expect("a built-in profile");
         let recipe = standard.recipe().expect("it signs");
         let header = |name: &str| Stretch::Header(name.to_owned());
         let dot = || Stretch::Text(".".to_owned());

@@ -24,8 +24,8 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
     for tenant in tenants {
         cancel_held_too_long(outbound, &tenant).await?;
         // Where days go whole, rows go by themselves only where their day has gone, or is kept for others.
-        let whole_days = outbound.store.is_shared() && kept(&tenant) == longest;
-        let kept = kept(&tenant) + if whole_days { DAYS_GO_WITHIN } else { Duration::ZERO };
+        let whole_days = outbound.store.is_shared() && tenant.retention() == longest;
+        let kept = tenant.retention() + if whole_days { DAYS_GO_WITHIN } else { Duration::ZERO };
         outbound.store.retention_sweep(now, tenant.id, kept).await?;
         sweep_inbound(outbound, &tenant).await?;
     }
@@ -39,7 +39,7 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
 /// Runs and requests that are old enough, and refused requests beyond those that are kept.
 async fn sweep_inbound(outbound: &Arc<Outbound>, tenant: &Tenant) -> Result<(), StoreError> {
     let now = outbound.clock.now();
-    while outbound.store.runs_sweep(now, tenant.id, kept(tenant)).await? > 0 {
+    while outbound.store.runs_sweep(now, tenant.id, tenant.retention()).await? > 0 {
         tokio::task::yield_now().await;
     }
     let with_url = tenant.inbound.triggers.iter().filter(|trigger| trigger.slug.is_some());
@@ -63,14 +63,7 @@ pub(super) async fn roll(outbound: Arc<Outbound>) {
 }
 
 fn kept_longest(tenants: &[Arc<Tenant>]) -> Duration {
-    tenants.iter().map(|tenant| kept(tenant)).max().unwrap_or(limits::RETENTION_DEFAULT)
-}
-
-fn kept(tenant: &Tenant) -> Duration {
-    tenant
-        .settings
-        .retention_days
-        .map_or(limits::RETENTION_DEFAULT, |days| Duration::from_secs(u64::from(days) * 24 * 3600))
+    tenants.iter().map(|tenant| tenant.retention()).max().unwrap_or(limits::RETENTION_DEFAULT)
 }
 
 async fn cancel_held_too_long(outbound: &Arc<Outbound>, tenant: &Tenant) -> Result<(), StoreError> {

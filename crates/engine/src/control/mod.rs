@@ -22,6 +22,7 @@ mod load;
 mod look;
 mod profiles;
 mod recover;
+mod resend;
 mod retry_many;
 mod secrets;
 mod sessions;

@@ -485,7 +485,7 @@ impl Control {
 
     /// A URL as it may be stored, under the address policy and the rule on HTTPS. An inbox is under neither: nothing is opened to
     /// send to it.
-    fn check_url(&self, tenant: &Tenant, url: &str) -> Result<Target, Problem> {
+    pub(super) fn check_url(&self, tenant: &Tenant, url: &str) -> Result<Target, Problem> {
         if let Ok(target) = Target::parse_stored(url)
             && self.0.outbound.inboxes.slug_of(&target).is_some()
         {

@@ -30,7 +30,9 @@ pub(super) const METHOD: Method = Method::POST;
 /// A claimed delivery in hand.
 pub struct Work {
     pub tenant: Arc<Tenant>,
+    /// As the request is made of it: with the other URL, when it goes elsewhere.
     pub webhook: Arc<Webhook>,
+    pub destination: Destination,
     pub pinned: Arc<Pinned>,
     pub event: Arc<EventInHand>,
     pub delivery: DeliveryId,
@@ -43,6 +45,14 @@ pub struct Work {
     /// The attempt before it reads `unknown`: the receiver may have had this already.
     pub resend: bool,
     pub slot: Slot,
+}
+
+/// Where a delivery goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Destination {
+    Webhook,
+    /// To a URL that somebody gave by hand: its outcome says nothing about the webhook's receiver.
+    Elsewhere,
 }
 
 /// An event and, once the first of its deliveries has rendered it, its body.

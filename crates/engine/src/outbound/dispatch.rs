@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::arrivals::Arrivals;
-use super::attempt::{self, EventInHand, Work};
+use super::attempt::{self, Destination, EventInHand, Work};
 use super::due::{self, FirstDue};
 use super::in_hand::InHand;
 use super::ingest::Draft;
@@ -47,7 +47,7 @@ pub enum Notice {
 pub const NOTICES_MAX: usize = 1024;
 
 /// To the tenant, whose event cannot be rendered any more.
-pub(super) const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
+pub(crate) const UNREADABLE: &str = "What this event was accepted with, the profile's version and the tenant's values, can no longer be read. \
                           Ask the operator to check the data folder, and publish the event again.";
 
 /// Rounds of the runtime for which a delivery lets others go first. Under load, what comes in is then in the writer's queue
@@ -589,6 +589,15 @@ impl Outbound {
                 outbound.hand_back(back, Some(later)).await;
                 return;
             };
+            let (webhook, destination) = match outbound.destination(&claimed, webhook).await {
+                Ok(found) => found,
+                // Never to the webhook instead.
+                Err(error) => {
+                    tracing::error!(%error, delivery = %claimed.delivery, "claim.handed_back");
+                    outbound.hand_back(back, Some(later)).await;
+                    return;
+                }
+            };
             let mut readable = true;
             let pinned = match outbound.pinned(&tenant, claimed.event.tenant_version).await {
                 Ok(pinned) => pinned,
@@ -607,6 +616,7 @@ impl Outbound {
             let work = Work {
                 tenant,
                 webhook,
+                destination,
                 pinned,
                 event: EventInHand::new(claimed.event),
                 delivery: claimed.delivery,
@@ -644,7 +654,7 @@ impl Outbound {
     }
 
     /// Waits for this delivery's turn, sends it, and writes down what came of it.
-    async fn run(self: &Arc<Self>, work: Work) {
+    pub(super) async fn run(self: &Arc<Self>, work: Work) {
         let held = self.in_hand.hold(work.delivery);
         let epoch = self.store.node_epoch();
         for _ in 0..ROUNDS_BEHIND {
@@ -828,6 +838,7 @@ impl Outbound {
             let work = Work {
                 tenant: tenant.clone(),
                 webhook: delivery.webhook,
+                destination: Destination::Webhook,
                 pinned: tenant.pinned.clone(),
                 event,
                 delivery: delivery.id,

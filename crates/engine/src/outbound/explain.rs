@@ -1,6 +1,7 @@
 //! What became of an event at every webhook, or exactly why not. For who reads events: the API and the pages.
 
-use postrider_domain::delivery::{DeliveryState, Reason};
+use postrider_domain::delivery::{DeliveryKind, DeliveryState, Reason};
+use postrider_domain::event::EventKind;
 use postrider_domain::id::WebhookId;
 use postrider_domain::pattern::Patterns;
 use postrider_domain::profile::{DeliveryMode, OnDisable};
@@ -80,7 +81,12 @@ fn outcomes(
     let mut outcomes = Vec::new();
     for version in versions.iter().filter(|version| !version.deleted) {
         // Deliveries come oldest first; the newest tells how things stand.
-        let delivery = deliveries.iter().rfind(|delivery| delivery.webhook == version.webhook);
+        // One that somebody sent to another URL says nothing about the webhook.
+        let counts = |delivery: &&StoredDelivery| {
+            event.kind == EventKind::Test || delivery.kind != DeliveryKind::Test
+        };
+        let mut of_webhook = deliveries.iter().filter(|delivery| delivery.webhook == version.webhook);
+        let delivery = of_webhook.rfind(counts);
         let why = match delivery {
             Some(delivery) => Why::Delivery(reason(tenant, delivery)),
             None => Why::Missed(why_not(tenant, event, version)),

@@ -8,6 +8,7 @@ pub mod arrivals;
 pub mod attempt;
 pub mod dispatch;
 pub mod due;
+pub mod elsewhere;
 pub mod explain;
 pub mod in_hand;
 pub mod ingest;

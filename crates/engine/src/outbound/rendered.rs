@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use postrider_domain::delivery::DeliveryKind;
 use postrider_domain::id::DeliveryId;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::time::Timestamp;
@@ -86,6 +87,10 @@ async fn rendered_at(
         Err(error) => return Err(error.into()),
     };
     let event = EventInHand::new(event.into());
+    let elsewhere = match found.kind {
+        DeliveryKind::Test => store.delivery_elsewhere(tenant.id, delivery).await?,
+        DeliveryKind::Normal | DeliveryKind::Replay => None,
+    };
     let now = || (found.attempts.saturating_add(1), engine.clock().now());
     let (attempt, at) = sent.unwrap_or_else(now);
     let subject = Subject { webhook, pinned: &pinned, event: &event, delivery, attempt };
@@ -93,7 +98,7 @@ async fn rendered_at(
         .map_err(|not_made| Problem::new(Code::NotRenderable, not_made.detail))?;
     Ok(RenderedRequest {
         method: attempt::METHOD.as_str().to_owned(),
-        url: webhook.url.clone(),
+        url: elsewhere.unwrap_or_else(|| webhook.url.clone()),
         headers: shown_headers(webhook, &headers, reveal),
         body: body.bytes,
     })

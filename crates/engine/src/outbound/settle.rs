@@ -17,7 +17,7 @@ use postrider_store::{AttemptRow, AttemptTiming, CommitOutcome, Settled, Settlem
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::attempt::{Attempted, Work};
+use super::attempt::{Attempted, Destination, Work};
 use super::dispatch::{Notice, Outbound, PlannedEvent};
 use super::in_hand::Held;
 use super::ingest::Draft;
@@ -148,16 +148,16 @@ fn decide(outbound: &Outbound, work: &Work, attempted: &Attempted) -> Decision {
     let policy = &work.pinned.profile.delivery;
     let (class, verdict) = classify::classify(policy, attempted.seen(), attempted.ended);
     let went = match (class, verdict) {
+        _ if work.destination == Destination::Elsewhere => Went::Nowhere,
         (_, Verdict::Success) => Went::Well,
         (AttemptClass::NotRenderable | AttemptClass::Unknown, _) => Went::Nowhere,
         _ => Went::Badly,
     };
-    let next = match work.event.kind {
-        // A test is one request: who pressed the button wants its outcome, not a schedule.
-        EventKind::Test if verdict != Verdict::Success => {
-            Next::Failed { reason: Reason::SingleAttemptFailed, disable_webhook: false }
-        }
-        _ => retry::next(policy, &verdict, work.step, attempted.ended, &*outbound.random),
+    // A test is one request: who pressed the button wants its outcome, not a schedule.
+    let is_test = work.event.kind == EventKind::Test || work.kind == DeliveryKind::Test;
+    let next = match is_test && verdict != Verdict::Success {
+        true => Next::Failed { reason: Reason::SingleAttemptFailed, disable_webhook: false },
+        false => retry::next(policy, &verdict, work.step, attempted.ended, &*outbound.random),
     };
     let decision = |state, reason| Decision {
         class,

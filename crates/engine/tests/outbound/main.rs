@@ -4,6 +4,7 @@
 mod connections;
 mod crash;
 mod delivery;
+mod elsewhere;
 mod house;
 mod inbox;
 mod nodes;

@@ -3,7 +3,7 @@
 use postrider_domain::id::{AuditId, TenantId};
 use postrider_domain::time::Timestamp;
 
-use crate::db::{Row, WriteTx};
+use crate::db::{Row, Value, WriteTx};
 use crate::{Store, StoreError};
 
 /// A row of the audit log.
@@ -63,10 +63,16 @@ impl Store {
     }
 }
 
+pub(crate) const INSERT: &str = "INSERT INTO audit (tenant_id, id, at_ms, actor, action, target, detail) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
 pub(super) async fn insert(tx: &mut WriteTx, row: &AuditRow) -> Result<(), StoreError> {
-    const SQL: &str = "INSERT INTO audit (tenant_id, id, at_ms, actor, action, target, detail) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    let values = [
+    tx.execute(INSERT, &values(row)).await.map(drop)
+}
+
+/// For [`INSERT`].
+pub(crate) fn values(row: &AuditRow) -> [Value<'_>; 7] {
+    [
         row.tenant.unwrap_or(INSTALLATION).into(),
         row.id.into(),
         row.at.into(),
@@ -74,6 +80,5 @@ pub(super) async fn insert(tx: &mut WriteTx, row: &AuditRow) -> Result<(), Store
         (&row.action).into(),
         (&row.target).into(),
         (&row.detail).into(),
-    ];
-    tx.execute(SQL, &values).await.map(drop)
+    ]
 }

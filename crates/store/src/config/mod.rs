@@ -3,7 +3,7 @@
 //! Control is the only caller that writes. A change is one [`ConfigWrite`]: the rows, the tenant's next version, the audit
 //! row and the idempotency row become durable together or not at all. Nothing here decides whether a change is allowed.
 
-mod audit;
+pub(crate) mod audit;
 mod connections;
 mod event_types;
 mod idempotency;

@@ -23,7 +23,7 @@ const DELIVERIES: &str = "DELETE FROM delivery WHERE tenant_id = $1 AND id IN \
      (SELECT id FROM delivery WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)";
 /// Each deletes at most `$2` rows of tenant `$1`, by the table's key; after the deliveries. The tenant's row goes last, so
 /// that a removal that was cut short is found again.
-const STATEMENTS: [&str; 36] = [
+const STATEMENTS: [&str; 37] = [
     "DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM event WHERE tenant_id = $1 ORDER BY id LIMIT $2)",
     "DELETE FROM ledger_hour WHERE tenant_id = $1 AND (hour_ms, kind) IN \
      (SELECT hour_ms, kind FROM ledger_hour WHERE tenant_id = $1 ORDER BY hour_ms, kind LIMIT $2)",
@@ -66,6 +66,8 @@ const STATEMENTS: [&str; 36] = [
     "DELETE FROM dashboard_session WHERE tenant_id = $1 AND id IN (SELECT id FROM dashboard_session WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM inbox_request WHERE tenant_id = $1 AND id IN (SELECT id FROM inbox_request WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM inbox WHERE tenant_id = $1 AND id IN (SELECT id FROM inbox WHERE tenant_id = $1 LIMIT $2)",
+    "DELETE FROM delivery_elsewhere WHERE tenant_id = $1 AND delivery_id IN \
+     (SELECT delivery_id FROM delivery_elsewhere WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM secret WHERE tenant_id = $1 AND name IN (SELECT name FROM secret WHERE tenant_id = $1 LIMIT $2)",
     "DELETE FROM webhook_secret WHERE tenant_id = $1 AND (webhook_id, id) IN \
      (SELECT webhook_id, id FROM webhook_secret WHERE tenant_id = $1 ORDER BY webhook_id, id LIMIT $2)",

@@ -22,6 +22,7 @@ use super::record;
 use super::settle::{self, Settle};
 use super::{int, small, uuid};
 use crate::StoreError;
+use crate::resends;
 use crate::runs::{OnServer, write as runs};
 use crate::work::{Commit, CommitOutcome, EventOutcome, NewDelivery, NewEvent, NewIdempotency};
 
@@ -239,7 +240,8 @@ async fn write_apart(
     let mut server = OnServer { tx, node };
     for (commit, outcome) in commits.iter().zip(&mut outcomes) {
         // Of a commit that is not written there is nothing to do here.
-        let CommitOutcome::Done { intakes, events, .. } = outcome else { continue };
+        let CommitOutcome::Done { intakes, events, replays, .. } = outcome else { continue };
+        resends::write(&mut server, commit.tenant, commit.resends_made(replays)).await?;
         if commit.runs.is_empty() && commit.intakes.is_empty() {
             continue;
         }

@@ -153,6 +153,7 @@ impl super::Postgres {
         }
         if dropped > 0 {
             forget_external(connection).await?;
+            forget_elsewhere(connection).await?;
         }
         Ok(dropped)
     }
@@ -305,6 +306,15 @@ async fn forget_external(connection: &mut PgConnection) -> Result<(), StoreError
         let Some(row) = last else { return Ok(()) };
         after = (row.try_get("tenant_id")?, row.try_get("external_id")?);
     }
+}
+
+/// Where deliveries went by hand that are gone. Read whole: there are as many as people asked for.
+async fn forget_elsewhere(connection: &mut PgConnection) -> Result<(), StoreError> {
+    const FORGET: &str = "DELETE FROM delivery_elsewhere e
+      WHERE NOT EXISTS (SELECT 1 FROM delivery_open d WHERE d.tenant_id = e.tenant_id AND d.id = e.delivery_id)
+        AND NOT EXISTS (SELECT 1 FROM delivery_settled d WHERE d.tenant_id = e.tenant_id AND d.id = e.delivery_id)";
+    sqlx::query(FORGET).execute(connection).await?;
+    Ok(())
 }
 
 /// A transaction that changes partitions: one at a time over all nodes.

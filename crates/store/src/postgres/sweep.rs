@@ -32,6 +32,7 @@ const DELIVERIES: &str = "SELECT id FROM delivery_settled WHERE tenant_id = $1 A
 /// Indexes: the primary keys.
 const DELIVERIES_DELETE: &str =
     "WITH tried AS (DELETE FROM attempt WHERE tenant_id = $1 AND delivery_id = ANY($2) RETURNING 1),
+    elsewhere AS (DELETE FROM delivery_elsewhere WHERE tenant_id = $1 AND delivery_id = ANY($2)),
     ended AS (DELETE FROM delivery_settled WHERE tenant_id = $1 AND id = ANY($2) RETURNING 1)
   SELECT (SELECT COUNT(*) FROM tried) AS attempts, (SELECT COUNT(*) FROM ended) AS deliveries";
 /// Indexes: the primary keys.

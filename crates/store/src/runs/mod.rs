@@ -20,7 +20,7 @@ use postrider_domain::time::Timestamp;
 use crate::work::{AttemptRow, Lease};
 
 pub use claim::{RunClaimAnswer, RunWant, RunsReaped};
-pub(crate) use exec::{OnServer, now_ready};
+pub(crate) use exec::{Exec, OnServer, now_ready};
 pub use read::{RequestFilter, RunFilter};
 pub use write::RUN_MOVED;
 

@@ -10,8 +10,9 @@ use rusqlite::{OptionalExtension, params};
 use super::Sqlite;
 use super::writer::{Admission, Batch};
 use super::{id, int, record, settle};
-use crate::StoreError;
+use crate::resends;
 use crate::runs::{now_ready, write as runs};
+use crate::StoreError;
 use crate::work::{Commit, CommitOutcome, EventOutcome, JobMark, NewDelivery, NewEvent, NewIdempotency};
 use tokio::sync::oneshot;
 
@@ -76,6 +77,7 @@ fn write(batch: &mut Batch<'_>, commit: &mut Commit) -> Result<CommitOutcome, St
         }
         replays.push(stored);
     }
+    now_ready(resends::write(batch, commit.tenant, commit.resends_made(&replays)))?;
     for record in &commit.records {
         record::write(batch, commit.at, record)?;
     }

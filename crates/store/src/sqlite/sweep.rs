@@ -26,6 +26,8 @@ const DELIVERIES: &str = "SELECT id, state, created_ms FROM delivery
 /// Index: the primary key.
 const ATTEMPTS_DELETE: &str = "DELETE FROM attempt WHERE tenant_id = ?1 AND delivery_id = ?2";
 /// Index: the primary key.
+const ELSEWHERE_DELETE: &str = "DELETE FROM delivery_elsewhere WHERE tenant_id = ?1 AND delivery_id = ?2";
+/// Index: the primary key.
 const DELIVERY_DELETE: &str = "DELETE FROM delivery WHERE tenant_id = ?1 AND id = ?2";
 /// Index: `event_id`.
 const EVENT_DELETE: &str = "DELETE FROM event WHERE tenant_id = ?1 AND id = ?2";
@@ -104,6 +106,7 @@ fn sweep(batch: &mut Batch<'_>, retention: &mut Retention) -> Result<(Swept, Opt
                 }
                 let key = params![retention.tenant.as_bytes(), delivery];
                 swept.attempts += batch.execute(ATTEMPTS_DELETE, key)? as u64;
+                batch.execute(ELSEWHERE_DELETE, key)?;
                 swept.deliveries += batch.execute(DELIVERY_DELETE, key)? as u64;
             }
             swept.events +=
@@ -177,6 +180,7 @@ mod tests {
                 &["PRIMARY KEY (id>? AND id<?)", "delivery_replay (tenant_id=? AND event_id=?)"][..],
             ),
             (ATTEMPTS_DELETE, &["PRIMARY KEY (delivery_id=?)"][..]),
+            (ELSEWHERE_DELETE, &["PRIMARY KEY (tenant_id=? AND delivery_id=?)"][..]),
             (DELIVERY_DELETE, &["PRIMARY KEY (id=? AND tenant_id=?)"][..]),
             (EVENT_DELETE, &["event_id (tenant_id=? AND id=?)"][..]),
             (

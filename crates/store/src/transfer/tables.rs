@@ -86,7 +86,7 @@ const PLAIN: Table =
 /// Counters that no node adds to: nodes count from zero.
 pub(crate) const NO_NODES_WRITER: i32 = -1;
 
-pub(crate) static TABLES: [Table; 41] = [
+pub(crate) static TABLES: [Table; 42] = [
     Table {
         name: "tenant",
         source: "tenant",
@@ -737,6 +737,14 @@ pub(crate) static TABLES: [Table; 41] = [
         ],
         order: &[id("tenant_id"), id("inbox_id"), id("id")],
         key: &["tenant_id", "inbox_id", "id"],
+        ..PLAIN
+    },
+    Table {
+        name: "delivery_elsewhere",
+        source: "delivery_elsewhere",
+        columns: &[id("tenant_id"), id("delivery_id"), text("url")],
+        order: &[id("tenant_id"), id("delivery_id")],
+        key: &["tenant_id", "delivery_id"],
         ..PLAIN
     },
     Table {

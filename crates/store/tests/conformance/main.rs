@@ -140,6 +140,7 @@ behaviours! {
         the_ledger_keeps_its_counts,
         a_webhook_remembers_when_it_fired_last,
         old_answers_are_forgotten,
+        where_a_delivery_goes_is_written_with_it_and_goes_with_it,
     }
     config {
         a_cold_write_that_is_dropped_is_undone,

@@ -1,10 +1,12 @@
 use std::time::Duration;
 
 use postrider_domain::delivery::DeliveryKind;
+use postrider_domain::id::AuditId;
 use postrider_domain::time::Timestamp;
-use postrider_store::{Commit, CommitOutcome, NewEvent, NewIdempotency, Swept};
+use postrider_store::config::AuditRow;
+use postrider_store::{Commit, CommitOutcome, NewDelivery, NewEvent, NewIdempotency, Resend, Swept};
 
-use crate::world::{DAY, SECOND, World};
+use crate::world::{DAY, SECOND, Sending, World};
 
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
@@ -144,4 +146,48 @@ pub(crate) async fn old_answers_are_forgotten(world: &World) {
     assert!(matches!(world.try_commit(commit(1)).await.unwrap(), CommitOutcome::Replayed(_)));
     assert_eq!(store.idempotency_sweep(before).await.unwrap(), 1);
     world.done(commit(2)).await;
+}
+
+pub(crate) async fn where_a_delivery_goes_is_written_with_it_and_goes_with_it(world: &World) {
+    let (store, tenant, webhook) = (world.store(), world.tenant(), world.webhook());
+    let old = world.accept_sending(tenant, webhook, DeliveryKind::Normal).await;
+    world.deliver(tenant, old).await;
+    let resend = |event| {
+        let delivery = NewDelivery {
+            kind: DeliveryKind::Test,
+            claim: Some(world.lease()),
+            ..world.delivery(event, webhook)
+        };
+        let audit = AuditRow {
+            id: AuditId::new(world.now(), &*world.random),
+            tenant: Some(tenant),
+            at: world.now(),
+            actor: "postrider".to_owned(),
+            action: "delivery.resent_elsewhere".to_owned(),
+            target: delivery.id.to_string(),
+            detail: "{}".to_owned(),
+        };
+        let id = delivery.id;
+        let resends = vec![Resend { delivery: id, url: "https://dev.example.com/".to_owned(), audit }];
+        (id, Commit { replays: vec![delivery], resends, ..world.commit(tenant) })
+    };
+    let (id, commit) = resend(old.event);
+    assert_eq!(world.done(commit).await.replays, [true]);
+    let url = store.delivery_elsewhere(tenant, id).await.unwrap();
+    assert_eq!(url.as_deref(), Some("https://dev.example.com/"));
+    assert_eq!(store.delivery_elsewhere(world.tenant(), id).await.unwrap(), None);
+    assert_eq!(store.audit_list(Some(tenant), None, 10).await.unwrap()[0].target, id.to_string());
+    let all: Vec<_> = store.deliveries_of(tenant, old.event).await.unwrap();
+    assert_eq!(all.len(), 2);
+
+    // An event that is not there: nothing is written, and nobody did anything.
+    let (none, commit) = resend(world.event_id());
+    assert_eq!(world.done(commit).await.replays, [false]);
+    assert_eq!(store.delivery_elsewhere(tenant, none).await.unwrap(), None);
+    assert_eq!(store.audit_list(Some(tenant), None, 10).await.unwrap().len(), 1);
+
+    world.deliver(tenant, Sending { delivery: id, kind: DeliveryKind::Test, ..old }).await;
+    world.pass(KEPT + SECOND);
+    assert_eq!(sweep(world, tenant).await, Swept { events: 1, deliveries: 2, attempts: 2 });
+    assert_eq!(store.delivery_elsewhere(tenant, id).await.unwrap(), None);
 }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, StatusCode};
+use postrider_domain::delivery::DeliveryKind;
 use postrider_domain::id::DeliveryId;
 use postrider_domain::problem::Problem;
 use postrider_domain::time::Timestamp;
@@ -74,6 +75,8 @@ static TIMING: Shape = Shape {
 struct WithAttempts {
     #[serde(flatten)]
     delivery: View,
+    #[serde(rename = "sentTo", skip_serializing_if = "Option::is_none")]
+    sent_to: Option<String>,
     attempts: Vec<AttemptView>,
 }
 
@@ -113,9 +116,13 @@ async fn handle(call: Call) -> Answer {
     let store = call.app.engine.store();
     let tenant = call.tenant();
     let delivery = store.delivery_get(tenant.id, id).await?.ok_or_else(|| Problem::not_found("delivery"))?;
+    let sent_to = match delivery.kind {
+        DeliveryKind::Test => store.delivery_elsewhere(tenant.id, id).await?,
+        DeliveryKind::Normal | DeliveryKind::Replay => None,
+    };
     let attempts = store.attempts(tenant.id, id).await?;
     let attempts = attempts.into_iter().map(AttemptView::of).collect();
-    answer(StatusCode::OK, &WithAttempts { delivery: View::of(tenant, &delivery), attempts })
+    answer(StatusCode::OK, &WithAttempts { delivery: View::of(tenant, &delivery), sent_to, attempts })
 }
 
 impl AttemptView {

@@ -2,6 +2,7 @@
 
 pub(crate) mod get;
 pub(crate) mod list;
+pub(crate) mod resend;
 pub(crate) mod retry;
 pub(crate) mod retry_many;
 
@@ -40,6 +41,11 @@ pub(crate) static DELIVERY: Shape = Shape {
         Field::new("createdAt", Kind::Time, "When it was made.").required(),
         Field::new("nextAttemptAt", Kind::Time, "When it is sent next.").required().nullable(),
         Field::new("endedAt", Kind::Time, "When it came to its final state.").required().nullable(),
+        Field::new(
+            "sentTo",
+            Kind::Text,
+            "Where it went by hand instead of to its webhook, where one delivery is read.",
+        ),
         Field::new(
             "attempts",
             Kind::List(&Kind::Object(&get::ATTEMPT)),

@@ -155,7 +155,9 @@ fn numbers(visit: &Visit, buckets: &[Bucket], bars: &[Bar]) -> Markup {
 }
 
 /// Counts of equal things, the most frequent first.
-pub(super) fn tally<T: std::hash::Hash + Eq + Copy + Ord>(things: impl Iterator<Item = T>) -> Vec<(T, usize)> {
+pub(super) fn tally<T: std::hash::Hash + Eq + Copy + Ord>(
+    things: impl Iterator<Item = T>,
+) -> Vec<(T, usize)> {
     let mut counts: HashMap<T, usize> = HashMap::new();
     for thing in things {
         *counts.entry(thing).or_default() += 1;

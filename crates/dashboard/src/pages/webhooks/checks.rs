@@ -74,9 +74,13 @@ fn matched(visit: &Visit, parsed: &Patterns) -> Markup {
 
 /// Where the answer of [`CHECK`] stands: it has its room from the beginning.
 pub(super) fn place(visit: &Visit, purpose: Purpose<'_>) -> Markup {
-    place_with(visit, webhook_of(purpose).as_deref(), html! {
-        p .hint { (visit.t("What would be refused, and why, is said here as you type, and once more when you save.")) }
-    })
+    place_with(
+        visit,
+        webhook_of(purpose).as_deref(),
+        html! {
+            p .hint { (visit.t("What would be refused, and why, is said here as you type, and once more when you save.")) }
+        },
+    )
 }
 
 fn webhook_of(purpose: Purpose<'_>) -> Option<String> {
@@ -118,14 +122,23 @@ async fn checked(visit: &Visit, webhook: Option<&str>) -> Result<Vec<Warning>, E
 
 fn said(visit: &Visit, outcome: Result<Vec<Warning>, Problem>) -> Markup {
     match outcome {
-        Err(problem) => parts::notice(Tone::Bad, html! {
-            p { strong { (visit.t("This would be refused:")) } " " (problem.detail) }
-        }),
-        Ok(warnings) if warnings.is_empty() => parts::notice(Tone::Good, html! {
-            p { (visit.t("Nothing would be refused.")) }
-        }),
-        Ok(warnings) => parts::notice(Tone::Waiting, html! {
-            @for warning in warnings { p { (warning.detail) } }
-        }),
+        Err(problem) => parts::notice(
+            Tone::Bad,
+            html! {
+                p { strong { (visit.t("This would be refused:")) } " " (problem.detail) }
+            },
+        ),
+        Ok(warnings) if warnings.is_empty() => parts::notice(
+            Tone::Good,
+            html! {
+                p { (visit.t("Nothing would be refused.")) }
+            },
+        ),
+        Ok(warnings) => parts::notice(
+            Tone::Waiting,
+            html! {
+                @for warning in warnings { p { (warning.detail) } }
+            },
+        ),
     }
 }

@@ -86,7 +86,11 @@ impl Entry {
     pub(super) fn into_new(self, visit: &Visit) -> Result<NewWebhook, Problem> {
         let own = self.secret_choice == "own";
         if own && self.secret.is_none() {
-            return Err(Problem::at(Code::MissingField, "secret", "Enter the secret, or have one generated."));
+            return Err(Problem::at(
+                Code::MissingField,
+                "secret",
+                "Enter the secret, or have one generated.",
+            ));
         }
         let selects = visit.tenant().profile().webhook.selects_events;
         Ok(NewWebhook {
@@ -142,7 +146,10 @@ fn headers(form: &Form) -> Vec<(String, String)> {
 }
 
 /// Headers as they were typed, with masked values put back.
-fn unmasked(typed: Vec<(String, String)>, stored: &[(String, String)]) -> Result<Vec<(String, String)>, Problem> {
+fn unmasked(
+    typed: Vec<(String, String)>,
+    stored: &[(String, String)],
+) -> Result<Vec<(String, String)>, Problem> {
     let mut headers = Vec::with_capacity(typed.len());
     for (name, value) in typed {
         let kept = stored.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name));
@@ -159,7 +166,12 @@ fn unmasked(typed: Vec<(String, String)>, stored: &[(String, String)]) -> Result
 }
 
 /// The form's fields. A secret that was typed is not shown again.
-pub(super) fn fields(visit: &Visit, entry: &Entry, purpose: Purpose<'_>, problem: Option<&Problem>) -> Markup {
+pub(super) fn fields(
+    visit: &Visit,
+    entry: &Entry,
+    purpose: Purpose<'_>,
+    problem: Option<&Problem>,
+) -> Markup {
     let t = |text| visit.t(text);
     let field = Field { problem, ..Field::default() };
     html! {
@@ -245,7 +257,8 @@ fn secret(visit: &Visit, entry: &Entry, problem: Option<&Problem>) -> Markup {
     let t = |text| visit.t(text);
     let policy = &visit.tenant().profile().signature;
     let required = policy.secret == SecretRule::Required;
-    let mut choices = vec![("generate", t("Generate one, and show it once")), ("own", t("Use one of my own"))];
+    let mut choices =
+        vec![("generate", t("Generate one, and show it once")), ("own", t("Use one of my own"))];
     if !required {
         choices.insert(0, ("none", t("None: requests are not signed")));
     }
@@ -270,7 +283,8 @@ fn secret(visit: &Visit, entry: &Entry, problem: Option<&Problem>) -> Markup {
 
 fn header_rows(visit: &Visit, entry: &Entry, problem: Option<&Problem>) -> Markup {
     let t = |text| visit.t(text);
-    let error = problem.filter(|problem| problem.field.as_deref().is_some_and(|field| field.starts_with("headers")));
+    let error =
+        problem.filter(|problem| problem.field.as_deref().is_some_and(|field| field.starts_with("headers")));
     let empty = (String::new(), String::new());
     let rows = entry.headers.iter().chain(std::iter::repeat_n(&empty, SPARE_HEADER_ROWS));
     html! {
@@ -302,7 +316,8 @@ mod tests {
     fn stars_keep_what_is_stored_and_nothing_else() {
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let stored = [pair("X-Key", "hush")];
-        let kept = unmasked(vec![pair("x-key", MASK), pair("X-New", "v")], &stored).expect("both have values");
+        let kept =
+            unmasked(vec![pair("x-key", MASK), pair("X-New", "v")], &stored).expect("both have values");
         assert_eq!(kept, [pair("x-key", "hush"), pair("X-New", "v")]);
         assert!(unmasked(vec![pair("X-Other", MASK)], &stored).is_err());
     }

@@ -1,13 +1,11 @@
 //! `/webhooks`: every webhook, newest first, with a switch each.
 
-use std::collections::HashMap;
-
 use http::Method;
 use maud::{Markup, html};
 use postrider_domain::id::WebhookId;
 use postrider_engine::catalogue::Webhook;
 use postrider_engine::control::WebhookPatch;
-use postrider_store::WebhookHealth;
+use postrider_store::WebhookStats;
 
 use super::{in_path, link};
 use crate::page::{Answer, Page, Who, see_other};
@@ -39,13 +37,14 @@ async fn show(visit: Visit) -> Answer {
     let more = webhooks.len() > list::ROWS;
     webhooks.truncate(list::ROWS);
     let next = webhooks.last().filter(|_| more).map(|webhook| webhook.id.to_string());
-    let health = if webhooks.is_empty() { Vec::new() } else { visit.store().webhooks_health(tenant.id, visit.now).await? };
-    let health: HashMap<WebhookId, &WebhookHealth> = health.iter().map(|one| (one.webhook, one)).collect();
+    let mut rows = Vec::with_capacity(webhooks.len());
+    for webhook in &webhooks {
+        let stats = visit.store().webhook_stats(tenant.id, webhook.id, visit.now).await?;
+        rows.push(row(&visit, webhook, &stats));
+    }
     let single = tenant.profile().webhook.single;
     let columns = [t("Name"), t("URL"), t("Events"), t("Last fired"), t("Success rate"), t("Active")];
-    let rows = html! {
-        @for webhook in &webhooks { (row(&visit, webhook, health.get(&webhook.id).copied())) }
-    };
+    let rows = html! { @for row in rows { (row) } };
     Ok(visit.page(title, html! {
         (parts::heading(title, html! {
             @if visit.may_change() && !single { a .button href=(visit.link("/webhooks/new")) { (t("New webhook")) } }
@@ -70,16 +69,16 @@ async fn show(visit: Visit) -> Answer {
     }))
 }
 
-fn row(visit: &Visit, webhook: &Webhook, health: Option<&WebhookHealth>) -> Markup {
+fn row(visit: &Visit, webhook: &Webhook, stats: &WebhookStats) -> Markup {
     let t = |text| visit.t(text);
-    let rate = health.and_then(|health| text::percent(health.succeeded, health.attempts));
+    let rate = text::percent(stats.succeeded, stats.attempts);
     html! {
         tr id=(webhook.id) {
             (list::cell(t("Name"), html! { a href=(link(visit, webhook.id, "")) { (webhook.name) } }))
             (list::cell(t("URL"), html! { code { (webhook.url) } }))
             (list::cell(t("Events"), html! { (patterns(visit, webhook)) }))
             (list::cell(t("Last fired"), html! {
-                @match health.and_then(|health| health.last_fired) {
+                @match stats.last_fired {
                     Some(at) => (time::short(visit, at)),
                     None => span .hint { (t("never")) },
                 }
@@ -129,9 +128,8 @@ async fn switch(visit: Visit) -> Answer {
     let control = visit.engine().control();
     let changed = control.webhook_update(&visit.actor(), visit.tenant(), webhook.id, patch).await?;
     if visit.wants_part() {
-        let health = visit.store().webhooks_health(visit.tenant().id, visit.now).await?;
-        let health = health.iter().find(|health| health.webhook == webhook.id);
-        return Ok(visit.part(row(&visit, &changed.webhook, health)));
+        let stats = visit.store().webhook_stats(visit.tenant().id, webhook.id, visit.now).await?;
+        return Ok(visit.part(row(&visit, &changed.webhook, &stats)));
     }
     let to = if visit.form.text("back") == Some("webhook") {
         link(&visit, webhook.id, if on { "?done=on" } else { "?done=off" })

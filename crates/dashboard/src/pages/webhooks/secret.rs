@@ -93,7 +93,10 @@ fn in_force(visit: &Visit, webhook: &Webhook) -> Markup {
     let retires = webhook.keys.iter().filter_map(|key| key.until).filter(|until| *until > visit.now).min();
     facts(&[
         (t("Secrets that sign now"), html! { (signing) }),
-        (t("The next one retires"), html! { @match retires { Some(at) => (time::moment(visit, at)), None => (t("none does")) } }),
+        (
+            t("The next one retires"),
+            html! { @match retires { Some(at) => (time::moment(visit, at)), None => (t("none does")) } },
+        ),
     ])
 }
 

@@ -38,14 +38,17 @@ const DONE: &[(&str, &str)] = &[
 async fn show(visit: Visit) -> Answer {
     let webhook = in_path(&visit)?;
     let tenant = visit.tenant().id;
-    let health = visit.store().webhooks_health(tenant, visit.now).await?;
-    let standing = Standing::of(&webhook, health.iter().find(|health| health.webhook == webhook.id));
+    let stats = visit.store().webhook_stats(tenant, webhook.id, visit.now).await?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let of_failed = DeliveryFilter { state: Some(DeliveryState::Failed), ..filter.clone() };
     let failed = visit.store().delivery_page(tenant, &of_failed, list::ROWS).await?.deliveries;
     let newest = visit.store().delivery_page(tenant, &filter, DELIVERIES_SHOWN).await?.deliveries;
+    let standing = Standing::of_one(&webhook, &stats, &newest);
     let charts = charts::section(&visit, &webhook).await?;
-    let why = why::section(&visit, &webhook, &failed).await?;
+    // Its schedule may take hours: what fails is told before the last of its attempts.
+    let of_open = DeliveryFilter { state: Some(DeliveryState::Scheduled), ..filter.clone() };
+    let open = visit.store().delivery_page(tenant, &of_open, list::ROWS).await?.deliveries;
+    let why = why::section(&visit, &webhook, &failed, &open).await?;
     let t = |text| visit.t(text);
     let done = DONE.iter().find(|(word, _)| Some(*word) == visit.query.text("done"));
     let few = &failed[..failed.len().min(DELIVERIES_SHOWN)];
@@ -100,16 +103,28 @@ fn about(visit: &Visit, webhook: &Webhook, standing: Standing) -> Markup {
         (true, false) => t("none: requests are not signed"),
     };
     facts(&[
-        (t("State"), html! { (standing.badge(visit)) " " (t(standing.why()))
-            @if let (false, Some(at)) = (webhook.enabled, webhook.disabled_at) { " " (time::short(visit, at)) } }),
-        (t("URL"), html! { code { (webhook.url) }
+        (
+            t("State"),
+            html! { (standing.badge(visit)) " " (t(standing.why()))
+            @if let (false, Some(at)) = (webhook.enabled, webhook.disabled_at) { " " (time::short(visit, at)) } },
+        ),
+        (
+            t("URL"),
+            html! { code { (webhook.url) }
             @if webhook.inbox.is_some() { " " a href=(visit.link("/inbox")) { (t("an inbox of yours")) } }
-            @if let Err(_) = &webhook.target { p .bad-text { (t("This address is not allowed any more; nothing is sent to it. Change the URL.")) } } }),
-        (t("Events"), html! { @for (index, pattern) in webhook.patterns.as_strings().iter().enumerate() {
-            @if index > 0 { ", " } code { (pattern) } } }),
+            @if let Err(_) = &webhook.target { p .bad-text { (t("This address is not allowed any more; nothing is sent to it. Change the URL.")) } } },
+        ),
+        (
+            t("Events"),
+            html! { @for (index, pattern) in webhook.patterns.as_strings().iter().enumerate() {
+            @if index > 0 { ", " } code { (pattern) } } },
+        ),
         (t("Signing secret"), html! { (secret) }),
-        (t("Extra headers"), html! { @if webhook.headers.is_empty() { (t("none")) }
-            @for (name, _) in &webhook.headers { code { (name) ": ********" } " " } }),
+        (
+            t("Extra headers"),
+            html! { @if webhook.headers.is_empty() { (t("none")) }
+            @for (name, _) in &webhook.headers { code { (name) ": ********" } " " } },
+        ),
         (t("Description"), html! { (webhook.description) }),
         (t("Created"), time::moment(visit, webhook.created)),
         (t("Id"), html! { code { (webhook.id) } }),
@@ -123,27 +138,31 @@ fn deliveries(visit: &Visit, caption: &str, rows: &[StoredDelivery], failed: boo
     if retries {
         columns.push(t("Retry"));
     }
-    list::table(caption, &columns, html! {
-        @for delivery in rows {
-            tr {
-                (list::cell(t("Event"), html! {
-                    a href=(visit.link(&format!("/deliveries/{}", delivery.id))) { code { (delivery.event_type) } }
-                }))
-                (list::cell(t("State"), html! { (parts::state_badge(visit, delivery.state)) }))
-                (list::cell(t("Last answer"), html! {
-                    @if let Some(class) = delivery.last_class { (outcome_badge(visit, class, delivery.last_status)) }
-                    @else { span .hint { (t("none yet")) } }
-                }))
-                (list::number(t("Attempts"), html! { (delivery.attempts) }))
-                (list::cell(t("Made"), html! { (time::short(visit, delivery.created)) }))
-                @if retries {
-                    (list::cell(t("Retry"), html! {
-                        (parts::act(visit, &link(visit, delivery.webhook, &format!("/retry/{}", delivery.id)), "ghost", t("Retry")))
+    list::table(
+        caption,
+        &columns,
+        html! {
+            @for delivery in rows {
+                tr {
+                    (list::cell(t("Event"), html! {
+                        a href=(visit.link(&format!("/deliveries/{}", delivery.id))) { code { (delivery.event_type) } }
                     }))
+                    (list::cell(t("State"), html! { (parts::state_badge(visit, delivery.state)) }))
+                    (list::cell(t("Last answer"), html! {
+                        @if let Some(class) = delivery.last_class { (outcome_badge(visit, class, delivery.last_status)) }
+                        @else { span .hint { (t("none yet")) } }
+                    }))
+                    (list::number(t("Attempts"), html! { (delivery.attempts) }))
+                    (list::cell(t("Made"), html! { (time::short(visit, delivery.created)) }))
+                    @if retries {
+                        (list::cell(t("Retry"), html! {
+                            (parts::act(visit, &link(visit, delivery.webhook, &format!("/retry/{}", delivery.id)), "ghost", t("Retry")))
+                        }))
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn recover(visit: &Visit, webhook: &Webhook) -> Markup {

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 
 use maud::{Markup, html};
-use postrider_domain::delivery::{AttemptClass, DeliveryState};
+use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState};
 use postrider_domain::latency::{LatencyBound, percentile};
 use postrider_engine::catalogue::{DisabledReason, Webhook};
-use postrider_store::WebhookHealth;
+use postrider_store::{StoredDelivery, WebhookHealth, WebhookStats};
 
 use crate::parts::{Tone, badge};
 use crate::visit::Visit;
@@ -29,25 +29,37 @@ pub(crate) enum Standing {
 
 impl Standing {
     pub(crate) fn of(webhook: &Webhook, health: Option<&WebhookHealth>) -> Self {
-        Self::decide(webhook.enabled, webhook.disabled_reason, health)
+        let figures = health.map(|health| Figures {
+            attempts: health.attempts,
+            succeeded: health.succeeded,
+            newest_fails: health.newest.is_some_and(|newest| fails(newest.state, newest.class)),
+        });
+        Self::decide(webhook.enabled, webhook.disabled_reason, figures.unwrap_or_default())
     }
 
-    fn decide(enabled: bool, reason: Option<DisabledReason>, health: Option<&WebhookHealth>) -> Self {
+    /// Of one webhook whose newest deliveries are at hand, newest first.
+    pub(crate) fn of_one(webhook: &Webhook, stats: &WebhookStats, newest: &[StoredDelivery]) -> Self {
+        let told = newest.iter().filter(|one| one.kind != DeliveryKind::Test);
+        let newest = told.into_iter().find(|one| one.last_class.is_some() || one.state.is_final());
+        let figures = Figures {
+            attempts: stats.attempts,
+            succeeded: stats.succeeded,
+            newest_fails: newest.is_some_and(|newest| fails(newest.state, newest.last_class)),
+        };
+        Self::decide(webhook.enabled, webhook.disabled_reason, figures)
+    }
+
+    fn decide(enabled: bool, reason: Option<DisabledReason>, figures: Figures) -> Self {
         match (enabled, reason) {
             (false, Some(DisabledReason::Gone)) => return Self::Gone,
             (false, None) => return Self::Off,
             (true, _) => {}
         }
-        let Some(health) = health else { return Self::Quiet };
-        // Retries that are still to come do not make a webhook well.
-        let fails = health.newest.is_some_and(|newest| {
-            newest.state == DeliveryState::Failed
-                || newest.class.is_some_and(|class| class != AttemptClass::Success)
-        });
-        match health.attempts {
-            _ if fails => Self::Failing,
+        match figures.attempts {
+            // What failed longer than a day ago says nothing about today.
             0 => Self::Quiet,
-            attempts if health.succeeded < attempts => Self::Shaky,
+            _ if figures.newest_fails => Self::Failing,
+            attempts if figures.succeeded < attempts => Self::Shaky,
             _ => Self::On,
         }
     }
@@ -86,6 +98,19 @@ impl Standing {
     }
 }
 
+/// What of the last 24 hours decides.
+#[derive(Clone, Copy, Default)]
+struct Figures {
+    attempts: u64,
+    succeeded: u64,
+    newest_fails: bool,
+}
+
+/// Retries that are still to come do not make a webhook well.
+fn fails(state: DeliveryState, class: Option<AttemptClass>) -> bool {
+    state == DeliveryState::Failed || class.is_some_and(|class| class != AttemptClass::Success)
+}
+
 /// Where a webhook stands in the list: by its standing, then the lower success rate, then what has waited longest, then its
 /// name, so that the order is the same each time.
 pub(crate) fn order(
@@ -93,13 +118,14 @@ pub(crate) fn order(
     health: Option<&WebhookHealth>,
 ) -> (Standing, u64, Reverse<u64>, String) {
     let standing = Standing::of(webhook, health);
-    let (permille, waiting) = health.map_or((1000, 0), |health| (permille(health), health.waiting));
+    let (permille, waiting) =
+        health.map_or((1000, 0), |health| (permille(health.succeeded, health.attempts), health.waiting));
     (standing, permille, Reverse(waiting), webhook.name.to_lowercase())
 }
 
 /// Without a request there is nothing to complain about.
-fn permille(health: &WebhookHealth) -> u64 {
-    (health.succeeded * 1000).checked_div(health.attempts).unwrap_or(1000)
+fn permille(succeeded: u64, attempts: u64) -> u64 {
+    (succeeded * 1000).checked_div(attempts).unwrap_or(1000)
 }
 
 /// A percentile of the last 24 hours, for people.
@@ -114,48 +140,25 @@ pub(crate) fn latency(health: &WebhookHealth, share: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use postrider_domain::id::{DeliveryId, WebhookId};
-    use postrider_store::{HEALTH_HOURS, HourOutcome, NewestOutcome};
-
     use super::*;
-
-    fn health(attempts: u64, succeeded: u64, newest: Option<AttemptClass>) -> WebhookHealth {
-        WebhookHealth {
-            webhook: WebhookId::from_bytes([1; 16]),
-            attempts,
-            succeeded,
-            latency: [0; 8],
-            hours: [HourOutcome::default(); HEALTH_HOURS],
-            last_fired: None,
-            waiting: 0,
-            waiting_at_least: false,
-            earliest_due: None,
-            newest: newest.map(|class| NewestOutcome {
-                delivery: DeliveryId::from_bytes([1; 16]),
-                state: DeliveryState::Scheduled,
-                class: Some(class),
-                status: None,
-            }),
-        }
-    }
 
     #[test]
     fn a_webhook_stands_as_its_switch_and_its_newest_delivery_say() {
-        let fails = health(10, 9, Some(AttemptClass::Timeout));
-        let shaky = health(10, 9, Some(AttemptClass::Success));
-        let well = health(10, 10, Some(AttemptClass::Success));
-        let quiet = health(0, 0, None);
-        for (enabled, reason, health, expected) in [
-            (true, None, &fails, Standing::Failing),
-            (false, Some(DisabledReason::Gone), &fails, Standing::Gone),
-            (false, None, &fails, Standing::Off),
-            (true, None, &shaky, Standing::Shaky),
-            (true, None, &well, Standing::On),
-            (true, None, &quiet, Standing::Quiet),
+        let figures = |attempts, succeeded, newest_fails| Figures { attempts, succeeded, newest_fails };
+        let gone = Some(DisabledReason::Gone);
+        for (enabled, reason, figures, expected) in [
+            (true, None, figures(10, 9, true), Standing::Failing),
+            (false, gone, figures(10, 9, true), Standing::Gone),
+            (false, None, figures(10, 9, true), Standing::Off),
+            (true, None, figures(10, 9, false), Standing::Shaky),
+            (true, None, figures(10, 10, false), Standing::On),
+            (true, None, figures(0, 0, true), Standing::Quiet),
         ] {
-            assert_eq!(Standing::decide(enabled, reason, Some(health)), expected);
+            assert_eq!(Standing::decide(enabled, reason, figures), expected);
         }
-        assert_eq!(Standing::decide(true, None, None), Standing::Quiet);
+        assert!(fails(DeliveryState::Scheduled, Some(AttemptClass::Timeout)));
+        assert!(!fails(DeliveryState::Delivered, Some(AttemptClass::Success)));
+        assert!(!fails(DeliveryState::Scheduled, None));
     }
 
     #[test]
@@ -164,7 +167,7 @@ mod tests {
         let mut all = [Off, Quiet, On, Shaky, Gone, Failing];
         all.sort();
         assert_eq!(all, [Failing, Gone, Shaky, On, Quiet, Off]);
-        assert!(permille(&health(10, 3, None)) < permille(&health(10, 9, None)));
-        assert_eq!(permille(&health(0, 0, None)), 1000);
+        assert!(permille(3, 10) < permille(9, 10));
+        assert_eq!(permille(0, 0), 1000);
     }
 }

@@ -151,5 +151,10 @@ fn keep(idem: Idem) -> NewIdempotency {
         Some(EventOutcome::New(id) | EventOutcome::Same(id)) => id.as_bytes().to_vec(),
         Some(EventOutcome::Different) | None => Vec::new(),
     };
-    NewIdempotency { scope: idem.scope, key: idem.key, fingerprint: idem.fingerprint, answer: Box::new(write) }
+    NewIdempotency {
+        scope: idem.scope,
+        key: idem.key,
+        fingerprint: idem.fingerprint,
+        answer: Box::new(write),
+    }
 }

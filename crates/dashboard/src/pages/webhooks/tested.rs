@@ -2,7 +2,7 @@
 
 use http::Method;
 use maud::{Markup, html};
-use postrider_domain::id::DeliveryId;
+use postrider_domain::id::{DeliveryId, InboxId};
 use postrider_domain::problem::Problem;
 use postrider_engine::EngineError;
 use postrider_engine::catalogue::Webhook;
@@ -34,7 +34,7 @@ async fn show(visit: Visit) -> Answer {
     let delivery = delivery.ok_or_else(|| Problem::not_found("delivery"))?;
     let attempts = visit.store().attempts(tenant.id, id).await?;
     let result = match attempts.last() {
-        Some(last) => ended(&visit, &delivery, last).await?,
+        Some(last) => ended(&visit, &webhook, &delivery, last).await?,
         None => pending(&visit, &webhook, &delivery),
     };
     if visit.wants_part() {
@@ -65,12 +65,22 @@ fn pending(visit: &Visit, webhook: &Webhook, delivery: &StoredDelivery) -> Marku
     }
 }
 
-async fn ended(visit: &Visit, delivery: &StoredDelivery, last: &AttemptRow) -> Result<Markup, Fault> {
+async fn ended(
+    visit: &Visit,
+    webhook: &Webhook,
+    delivery: &StoredDelivery,
+    last: &AttemptRow,
+) -> Result<Markup, Fault> {
     let t = |text| visit.t(text);
     let request = as_sent(visit, delivery, last).await?;
     let shown = request.as_ref().map_err(String::as_str);
+    let inbox = inbox_of(visit, webhook).await?;
     Ok(html! {
         div #result .result aria-live="polite" {
+            @if let Some(inbox) = inbox {
+                p { a .button href=(visit.link(&format!("/inbox/{inbox}"))) { (t("See it in the inbox")) } }
+            }
+            h2 { (t("What came of it")) }
             (attempt(visit, last, shown))
             @if let Some(due) = delivery.due {
                 p { (t("It will be tried again:")) " " (time::countdown(visit, due)) }
@@ -92,4 +102,11 @@ pub(super) async fn as_sent(
         Err(EngineError::Refused(problem)) => Ok(Err(problem.detail)),
         Err(error @ EngineError::Store(_)) => Err(error.into()),
     }
+}
+
+/// Where it arrived, if that is one of ours.
+async fn inbox_of(visit: &Visit, webhook: &Webhook) -> Result<Option<InboxId>, Fault> {
+    let Some(slug) = webhook.inbox.as_deref() else { return Ok(None) };
+    let inboxes = visit.engine().control().inboxes(visit.tenant().id).await?;
+    Ok(inboxes.iter().find(|inbox| *inbox.slug == *slug).map(|inbox| inbox.id))
 }
