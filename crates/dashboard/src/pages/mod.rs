@@ -50,7 +50,7 @@ pub(crate) static INSTALLATION: &[&[&Page]] =
 
 /// Below `/dashboard/t/{tenant}`, and below `/portal`.
 pub(crate) static TENANT: &[&[&Page]] = &[
-    home::PAGES,
+    &[&home::HEALTH],
     settings::PAGES,
     tenants::TENANT_PAGES,
     keys::TENANT_PAGES,
