@@ -83,7 +83,7 @@ async function fill(server: Server, receiver: Receiver, tenant: string): Promise
   await server.webhook(tenant, receiver.url(), ["vehicle.*"], { name: "Fleet of the workshop in Friedrichshafen", description: "Tells the workshop." });
   await server.webhook(tenant, receiver.url("/off"), ["*"], { name: "Old system", enabled: false });
   receiver.answersNext({ status: 503, headers: { "Retry-After": "600" }, body: "busy" });
-  const published = ["vehicle.created", "vehicle.updated", "driver.created"];
+  const published = ["vehicle.created", "vehicle.updated", "session.ended"];
   for (const type of published) await server.publish(tenant, type, { id: 7, name: "Kart 7", note: "ein längerer Text, ".repeat(10) });
   await fetch(inbox.url, { method: "POST", body: '{"from": "outside"}', headers: { "Content-Type": "application/json" } });
   await server.api("PUT", "/v1/records/vehicle/kart-7", { name: "Kart 7", laps: 12 }, as);
@@ -98,7 +98,7 @@ async function fill(server: Server, receiver: Receiver, tenant: string): Promise
   await expect.poll(async () => (await server.deliveries(tenant, "state=delivered")).length).toBeGreaterThanOrEqual(4);
 }
 
-test.describe.configure({ timeout: 300_000 });
+test.describe.configure({ timeout: 900_000 });
 
 test("the portal with data", async ({ page, server, receiver }) => {
   await fill(server, receiver, "kart");
