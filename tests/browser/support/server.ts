@@ -49,10 +49,11 @@ export class Server {
     private readonly log: string[],
   ) {}
 
-  /** `settings`: more flags of `postrider serve`, as `--name value`. */
-  static async start(settings: string[] = []): Promise<Server> {
-    const folder = await mkdtemp(join(tmpdir(), "postrider-browser-"));
-    const flags = ["--listen", "127.0.0.1:0", "--egress-allow", "127.0.0.0/8", "--log-level", "warn", "--data", join(folder, "data")];
+  /** `settings`: more flags of `postrider serve`, as `--name value`. `allowed`: where it may send to beside the internet. `left`: of a server that was left. */
+  static async start(settings: string[] = [], allowed: string[] = ["127.0.0.0/8"], left?: string): Promise<Server> {
+    const folder = left ?? (await mkdtemp(join(tmpdir(), "postrider-browser-")));
+    const egress = allowed.flatMap((range) => ["--egress-allow", range]);
+    const flags = ["--listen", "127.0.0.1:0", ...egress, "--log-level", "warn", "--data", join(folder, "data")];
     const child = spawn(BINARY, ["serve", ...flags, ...settings], {
       env: { PATH: process.env["PATH"] ?? "", POSTRIDER_OPERATOR_KEY: OPERATOR_KEY },
       stdio: ["ignore", "pipe", "pipe"],
@@ -85,12 +86,17 @@ export class Server {
 
   /** Ends this process and no other, and removes its folder. */
   async stop(): Promise<void> {
+    await rm(await this.leave(), { recursive: true, force: true });
+  }
+
+  /** Ends this process, and gives the folder with what it holds, for another one. */
+  async leave(): Promise<string> {
     if (this.process.exitCode === null && this.process.signalCode === null) {
       const ended = once(this.process, "exit");
       this.process.kill("SIGKILL");
       await ended;
     }
-    await rm(this.folder, { recursive: true, force: true });
+    return this.folder;
   }
 
   /** The end of what it said, for the message of a failure. */

@@ -102,7 +102,7 @@ fn way(visit: &Visit, story: &Story<'_>) -> Markup {
     html! {
         section #way aria-label=(t("What happened")) hx-get=[is_open.then_some(here.as_str())]
             hx-trigger=[is_open.then_some("every 2s")] hx-swap="outerHTML" {
-            p .actions {
+            div .actions {
                 (parts::state_badge(visit, delivery.state))
                 @if is_open { span .hint data-without-script { a href=(here) { (t("Look again")) } } }
                 @if may_retry {

@@ -46,7 +46,10 @@ async fn show(visit: Visit) -> Answer {
     let newest = visit.store().delivery_page(tenant, &filter, DELIVERIES_SHOWN).await?.deliveries;
     let standing = Standing::of_one(&webhook, &stats, &newest);
     let charts = charts::section(&visit, &webhook).await?;
-    let why = why::section(&visit, &webhook, &failed).await?;
+    // Its schedule may take hours: what fails is told before the last of its attempts.
+    let of_open = DeliveryFilter { state: Some(DeliveryState::Scheduled), ..filter.clone() };
+    let open = visit.store().delivery_page(tenant, &of_open, list::ROWS).await?.deliveries;
+    let why = why::section(&visit, &webhook, &failed, &open).await?;
     let t = |text| visit.t(text);
     let done = DONE.iter().find(|(word, _)| Some(*word) == visit.query.text("done"));
     let job = visit.query.text("job").and_then(|job| JobId::parse(job).ok());

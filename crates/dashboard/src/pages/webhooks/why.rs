@@ -1,7 +1,7 @@
 //! "Why does nothing arrive?": the four questions of everybody's troubleshooting, answered from what is known of this webhook.
 
 use maud::{Markup, html};
-use postrider_domain::delivery::AttemptClass;
+use postrider_domain::delivery::{AttemptClass, DeliveryState};
 use postrider_domain::profile::DeliveryMode;
 use postrider_engine::catalogue::{DisabledReason, Webhook};
 use postrider_store::{EventFilter, Order, StoreError, StoredDelivery};
@@ -15,11 +15,12 @@ use crate::visit::Visit;
 /// Events that are looked at to say whether the patterns match what happens here.
 const EVENTS_LOOKED_AT: usize = 50;
 
-/// `failed`: the newest failed deliveries.
+/// `failed`: the newest failed deliveries. `open`: the newest that wait, for their first attempt or another one.
 pub(super) async fn section(
     visit: &Visit,
     webhook: &Webhook,
     failed: &[StoredDelivery],
+    open: &[StoredDelivery],
 ) -> Result<Markup, StoreError> {
     let t = |text| visit.t(text);
     let tenant = visit.tenant();
@@ -64,9 +65,9 @@ pub(super) async fn section(
                     p { a href=(link(visit, webhook.id, "/verify")) { (t("Code to verify")) } }
                 }
             }
-            details .more open[!failed.is_empty()] {
+            details .more open[!failed.is_empty() || open.iter().any(|one| one.last_class.is_some())] {
                 summary { (t("Failures accumulate")) }
-                (failures(visit, webhook, failed))
+                (failures(visit, webhook, failed, open))
             }
             details .more {
                 summary { (t("Events come twice")) }
@@ -90,31 +91,52 @@ fn off_because(webhook: &Webhook) -> &'static str {
     }
 }
 
-/// The newest failures by what they came to, each with what to do.
-fn failures(visit: &Visit, webhook: &Webhook, failed: &[StoredDelivery]) -> Markup {
+/// The newest failures by what they came to, each with what to do: those that are over, and those that are tried again.
+fn failures(visit: &Visit, webhook: &Webhook, failed: &[StoredDelivery], open: &[StoredDelivery]) -> Markup {
     let t = |text| visit.t(text);
-    let outcomes = failed.iter().filter_map(|one| Some((one.last_class?.code(), one.last_status)));
-    let counts = tally(outcomes);
+    let over = outcomes(visit, webhook, DeliveryState::Failed, failed);
+    let again = outcomes(visit, webhook, DeliveryState::Scheduled, open);
     html! {
-        @if counts.is_empty() {
+        @if over.is_none() && again.is_none() {
             p { (t("No delivery has failed lately.")) }
-        } @else {
+        }
+        @if let Some(again) = again {
+            p { (t("Not accepted so far, and tried again by themselves:")) }
+            (again)
+        }
+        @if let Some(over) = over {
             p { (t("The newest failures, and what to do:")) }
+            (over)
+        }
+    }
+}
+
+fn outcomes(
+    visit: &Visit,
+    webhook: &Webhook,
+    state: DeliveryState,
+    deliveries: &[StoredDelivery],
+) -> Option<Markup> {
+    let t = |text| visit.t(text);
+    let outcomes = deliveries.iter().filter_map(|one| Some((one.last_class?.code(), one.last_status)));
+    let counts = tally(outcomes);
+    (!counts.is_empty()).then(|| {
+        html! {
             ul {
                 @for ((class, status), count) in counts {
                     @let class = AttemptClass::from_code(class).unwrap_or(AttemptClass::Unknown);
                     li {
                         (outcome_badge(visit, class, status)) " × " (count) ". " (t(advice(class, status))) " "
-                        a href=(visit.link(&filter(webhook, class, status))) { (t("Show them")) }
+                        a href=(visit.link(&filter(webhook, state, class, status))) { (t("Show them")) }
                     }
                 }
             }
         }
-    }
+    })
 }
 
 /// The list of deliveries, narrowed to one kind of failure.
-fn filter(webhook: &Webhook, class: AttemptClass, status: Option<u16>) -> String {
+fn filter(webhook: &Webhook, state: DeliveryState, class: AttemptClass, status: Option<u16>) -> String {
     let code = status.map_or_else(|| escaped(class.as_str()), |status| status.to_string());
-    format!("/deliveries?webhook={}&state=failed&code={code}", webhook.id)
+    format!("/deliveries?webhook={}&state={}&code={code}", webhook.id, state.as_str())
 }
