@@ -3,6 +3,7 @@ import { EventTypes, Profiles } from "./resources/catalogue.js";
 import { Connections } from "./resources/connections.js";
 import { Deliveries } from "./resources/deliveries.js";
 import { Events } from "./resources/events.js";
+import { Inboxes } from "./resources/inboxes.js";
 import { PortalSessions } from "./resources/portal-sessions.js";
 import { Records } from "./resources/records.js";
 import { Requests } from "./resources/requests.js";
@@ -45,6 +46,7 @@ export class Postrider {
   /** API keys. */
   readonly keys: Keys;
   /** The portal, for people of a tenant. */
+  readonly inboxes: Inboxes;
   readonly portalSessions: PortalSessions;
   /** Wire contracts. */
   readonly profiles: Profiles;
@@ -74,6 +76,7 @@ export class Postrider {
     this.records = new Records(transport);
     this.tenants = new Tenants(transport);
     this.keys = new Keys(transport);
+    this.inboxes = new Inboxes(transport);
     this.portalSessions = new PortalSessions(transport);
     this.profiles = new Profiles(transport);
     this.ledger = new Ledger(transport);

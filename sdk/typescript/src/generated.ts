@@ -44,6 +44,7 @@ export type ProblemCode =
   | "verification_failed"
   | "secret_limit"
   | "connection_limit"
+  | "session_limit"
   | "name_taken"
   | "unknown_provider"
   | "connection_not_authorized"
@@ -141,6 +142,48 @@ export interface EventBatchItem {
   problem?: Problem;
 }
 
+/** `EventPreview` of the API. */
+export interface EventPreview {
+  /** Every webhook, oldest first. */
+  outcomes: EventPreviewOutcome[];
+  /** What is worth knowing. */
+  warnings: Warning[];
+}
+
+/** `EventPreviewOutcome` of the API. */
+export interface EventPreviewOutcome {
+  /** The webhook. */
+  webhookId: string;
+  /** Its name. */
+  webhookName: string;
+  /** Its URL. */
+  url: string;
+  /** Whether it would get the event. */
+  matched: boolean;
+  /** Why not: a stable word. */
+  reason?: string;
+  /** Why it would not get it, or why the request is not shown. */
+  detail?: string;
+  /** When it would be sent: at once, or with the scan. */
+  due?: "now" | "scan";
+  /** The moment of that scan. */
+  dueAt?: string;
+  /** The request that it would get. */
+  request?: EventPreviewRequest;
+}
+
+/** `EventPreviewRequest` of the API. */
+export interface EventPreviewRequest {
+  /** Its method. */
+  method: string;
+  /** Its headers as `[name, value]`. */
+  headers: string[][];
+  /** Its body, where it is text. */
+  body?: string;
+  /** Its body, where it is no text. */
+  bodyBase64?: string;
+}
+
 /** `Event` of the API. */
 export interface Event {
   /** The id that was brought, or one that was made (`evt_…`). */
@@ -191,6 +234,8 @@ export interface Delivery {
   nextAttemptAt: string | null;
   /** When it came to its final state. */
   endedAt: string | null;
+  /** Where it went by hand instead of to its webhook, where one delivery is read. */
+  sentTo?: string;
   /** Its requests, oldest first, where one delivery is read. */
   attempts?: Attempt[];
 }
@@ -400,7 +445,7 @@ export interface Job {
   /** The tenant that it works on. */
   tenant: string;
   /** What it does. */
-  kind: "recover" | "tenant_delete";
+  kind: "recover" | "tenant_delete" | "retry";
   /** Where it stands. */
   state: "running" | "done" | "failed";
   /** The webhook that it works on. */
@@ -426,6 +471,92 @@ export interface DeliveryRetried {
   id: string;
   /** The delivery that had ended. */
   retryOf: string;
+}
+
+/** `DeliveriesRetry` of the API. */
+export interface DeliveriesRetry {
+  /** Of this webhook only. */
+  webhookId?: string;
+  /** Of events of this type, in full. */
+  type?: string;
+  /** Whose last answer had this HTTP status. */
+  status?: number;
+  /** Made at or after this time. */
+  from?: string;
+  /** Made before this time; now when absent. */
+  until?: string;
+  /** These deliveries, at most 1,000, where they failed or were cancelled. One that does not exist refuses the request. */
+  ids?: string[];
+  /** Only say how many there are. */
+  dryRun?: boolean;
+}
+
+/** `DeliveriesRetryPreview` of the API. */
+export interface DeliveriesRetryPreview {
+  /** How many would be sent again now. */
+  count: number;
+  /** There was more to look at: it may be more. */
+  atLeast: boolean;
+}
+
+/** `DeliveryResend` of the API. */
+export interface DeliveryResend {
+  /** Where it goes: http or https, under the rules for webhooks. */
+  url: string;
+}
+
+/** `DeliveryResent` of the API. */
+export interface DeliveryResent {
+  /** The new delivery. */
+  id: string;
+  /** The delivery whose event it sends. */
+  resendOf: string;
+}
+
+/** `Inbox` of the API. */
+export interface Inbox {
+  /** `inb_…` */
+  id: string;
+  /** What to register as a webhook. Nobody guesses it. */
+  url: string;
+  /** The HTTP status that it answers. */
+  status: number;
+  /** When it was made. */
+  createdAt: string;
+}
+
+/** `InboxPatch` of the API. */
+export interface InboxPatch {
+  /** The HTTP status that it answers, from 200 to 599. */
+  status: number;
+}
+
+/** `InboxRequest` of the API. */
+export interface InboxRequest {
+  /** `inr_…` */
+  id: string;
+  /** When it came. */
+  receivedAt: string;
+  /** Its method. */
+  method: string;
+  /** Its headers as `[name, value]`; what may be a credential is masked. */
+  headers: string[][];
+  /** That it was answered with. */
+  status: number;
+  /** The length of its body. */
+  bodyBytes: number;
+  /** Its body, where it is text. */
+  body?: string;
+  /** Its body, where it is no text. */
+  bodyBase64?: string;
+}
+
+/** `InboxReceived` of the API. */
+export interface InboxReceived {
+  /** True. */
+  received: boolean;
+  /** Of the request, `inr_…`. */
+  id: string;
 }
 
 /** `EventType` of the API. */
@@ -628,6 +759,78 @@ export interface Key {
   lastUsedAt: string | null;
   /** When it was revoked. */
   revokedAt: string | null;
+}
+
+/** `NewPortalSession` of the API. */
+export interface NewPortalSession {
+  /** What may be done in the portal: `viewer` only looks. */
+  role: "admin" | "viewer";
+  /** Your product's name, shown in the portal. */
+  name?: string | null;
+  /** The https URL of your product's logo. */
+  logo?: string | null;
+  /** `#rrggbb`, for buttons and links. */
+  accent?: string | null;
+  /** `en` or `de`. */
+  language?: string | null;
+  /** Sites that may show the portal inside their pages, such as `https://app.example.com`; none when absent. */
+  origins?: string[];
+  /** 60 to 86,400; an hour when absent. */
+  expiresInSeconds?: number | null;
+}
+
+/** `PortalSessionCreated` of the API. */
+export interface PortalSessionCreated {
+  /** `ses_…` */
+  id: string;
+  /** Where the portal opens, now and never again. */
+  url?: string;
+  /** True in a repeated answer: the URL was shown before. */
+  urlShown?: boolean;
+  /** What may be done in the portal. */
+  role: "admin" | "viewer";
+  /** The tenant whose portal it opens. */
+  tenant: string;
+  /** Your product's name, shown in the portal. */
+  name: string | null;
+  /** The URL of your product's logo. */
+  logo: string | null;
+  /** `#rrggbb`, for buttons and links. */
+  accent: string | null;
+  /** `en` or `de`. */
+  language: string | null;
+  /** Sites that may show the portal inside their pages. */
+  origins: string[];
+  /** When it was made. */
+  createdAt: string;
+  /** When it ends by itself. */
+  expiresAt: string;
+}
+
+/** `PortalSession` of the API. */
+export interface PortalSession {
+  /** `ses_…` */
+  id: string;
+  /** What may be done in the portal. */
+  role: "admin" | "viewer";
+  /** The tenant whose portal it opens. */
+  tenant: string;
+  /** Your product's name, shown in the portal. */
+  name: string | null;
+  /** The URL of your product's logo. */
+  logo: string | null;
+  /** `#rrggbb`, for buttons and links. */
+  accent: string | null;
+  /** `en` or `de`. */
+  language: string | null;
+  /** Sites that may show the portal inside their pages. */
+  origins: string[];
+  /** When it was made. */
+  createdAt: string;
+  /** When it ends by itself. */
+  expiresAt: string;
+  /** When it was signed out of, or revoked. */
+  endedAt: string | null;
 }
 
 /** `ProfileSource` of the API. */
@@ -1442,9 +1645,9 @@ export interface AuditEntry {
   at: string;
   /** Whose; null for the installation. */
   tenant: string | null;
-  /** The key's id, or `postrider` for what it did by itself. */
+  /** The id of the key or the session, or `postrider` for what it did by itself. */
   actor: string;
-  /** The key's role. */
+  /** The role of the key or the session. */
   actorRole: string;
   /** What was done: `webhook.created`, `secret.rotated`, … */
   action: string;
@@ -1506,6 +1709,22 @@ export interface GetDeliveriesQuery {
   cursor?: string;
 }
 
+/** Query of `GET /v1/inboxes`: List inboxes. */
+export interface GetInboxesQuery {
+  /** Rows on a page, 1 to 100; 25 when not given. */
+  limit?: number;
+  /** `nextCursor` of the page before. */
+  cursor?: string;
+}
+
+/** Query of `GET /v1/inboxes/{inbox}/requests`: List what came to an inbox. */
+export interface GetInboxesInboxRequestsQuery {
+  /** Rows on a page, 1 to 100; 25 when not given. */
+  limit?: number;
+  /** `nextCursor` of the page before. */
+  cursor?: string;
+}
+
 /** Query of `GET /v1/event-types`: List event types. */
 export interface GetEventTypesQuery {
   /** Rows on a page, 1 to 100; 25 when not given. */
@@ -1524,6 +1743,14 @@ export interface GetTenantsQuery {
 
 /** Query of `GET /v1/keys`: List API keys. */
 export interface GetKeysQuery {
+  /** Rows on a page, 1 to 100; 25 when not given. */
+  limit?: number;
+  /** `nextCursor` of the page before. */
+  cursor?: string;
+}
+
+/** Query of `GET /v1/portal-sessions`: List sessions of the portal. */
+export interface GetPortalSessionsQuery {
   /** Rows on a page, 1 to 100; 25 when not given. */
   limit?: number;
   /** `nextCursor` of the page before. */

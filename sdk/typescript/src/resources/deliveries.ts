@@ -25,4 +25,25 @@ export class Deliveries {
     const at = path`/v1/deliveries/${delivery}/retry`;
     return this.#transport.json({ method: "POST", path: at, body: {}, repeat: "key" }, options);
   }
+
+  /** Sends many that failed once more, as a job: those of a selection, or those that are named. */
+  retryMany(selection: Omit<api.DeliveriesRetry, "dryRun">, options?: CreateOptions): Promise<api.Job> {
+    const body = { ...selection, dryRun: false };
+    return this.#transport.json({ method: "POST", path: "/v1/deliveries/retry", body, repeat: "key" }, options);
+  }
+
+  /** How many `retryMany` would send. Nothing is sent. */
+  countRetryMany(
+    selection: Omit<api.DeliveriesRetry, "dryRun">,
+    options?: CreateOptions,
+  ): Promise<api.DeliveriesRetryPreview> {
+    const body = { ...selection, dryRun: true };
+    return this.#transport.json({ method: "POST", path: "/v1/deliveries/retry", body, repeat: "key" }, options);
+  }
+
+  /** Sends the event of one once more, to another URL, exactly as its webhook would get it. */
+  resend(delivery: string, url: string, options?: CreateOptions): Promise<api.DeliveryResent> {
+    const at = path`/v1/deliveries/${delivery}/resend`;
+    return this.#transport.json({ method: "POST", path: at, body: { url }, repeat: "key" }, options);
+  }
 }

@@ -35,6 +35,11 @@ export class Events {
     return (await this.#transport.json<api.EventBatchResult>(call, options)).data;
   }
 
+  /** Who would get an event if it were published now, and as which bytes. Nothing is kept, nothing is sent. */
+  preview(event: api.NewEvent, options?: RequestOptions): Promise<api.EventPreview> {
+    return this.#transport.json({ method: "POST", path: "/v1/events/preview", body: event }, options);
+  }
+
   /** Events, newest first unless `order` is `asc`. */
   list(query?: api.GetEventsQuery, options?: RequestOptions): List<api.Event> {
     return this.#transport.list("/v1/events", query, options);
