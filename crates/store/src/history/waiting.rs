@@ -26,14 +26,19 @@ pub struct TenantWaiting {
 
 impl Store {
     /// `tenants`: those of one page.
-    pub async fn tenants_waiting_any_tenant(&self, tenants: &[TenantId]) -> Result<Vec<TenantWaiting>, StoreError> {
+    pub async fn tenants_waiting_any_tenant(
+        &self,
+        tenants: &[TenantId],
+    ) -> Result<Vec<TenantWaiting>, StoreError> {
         if tenants.is_empty() {
             return Ok(Vec::new());
         }
         let mut values = vec![i64::try_from(WAITING_COUNTED_MAX).unwrap_or(i64::MAX).into()];
         values.extend(tenants.iter().map(|tenant| Value::from(*tenant)));
         let rows = self.read().all(waiting(tenants.len()), &values).await?;
-        rows.iter().map(|row| Ok(TenantWaiting { tenant: row.get("id")?, waiting: row.get("waiting")? })).collect()
+        rows.iter()
+            .map(|row| Ok(TenantWaiting { tenant: row.get("id")?, waiting: row.get("waiting")? }))
+            .collect()
     }
 }
 
