@@ -323,9 +323,7 @@ impl Engine {
                  `resend`, or retry the delivery that it was made of.",
             ));
         }
-        one_replay(
-            self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency, None).await?,
-        )
+        one_replay(self.0.outbound.replay(tenant.id, &[(old.event, old.webhook)], idempotency, None).await?)
     }
 
     /// Sends a delivery's event once more to another URL, as its webhook would get it. One request, which counts nowhere and after

@@ -243,8 +243,7 @@ async fn a_delivery_is_sent_once_more_to_another_url() {
     assert_eq!((&ledger["accepted"], &ledger["balanced"]), (&json!(1), &json!(true)));
 
     let audit = world.whole_list("/v1/audit", "acme").await;
-    let rows: Vec<_> =
-        audit.iter().filter(|entry| entry["action"] == "delivery.resent_elsewhere").collect();
+    let rows: Vec<_> = audit.iter().filter(|entry| entry["action"] == "delivery.resent_elsewhere").collect();
     assert_eq!(rows.len(), 1);
     assert_eq!((&rows[0]["target"], &rows[0]["after"]["host"]), (&json!(first), &json!("127.0.0.1")));
     assert!(!rows[0].to_string().contains("hush"), "a URL may hold credentials");

@@ -39,12 +39,13 @@ impl Control {
         let now = self.now();
         let event = store.event_get(tenant.id, old.event).await?;
         // What is past its retention may go at any moment.
-        let event = event.filter(|event| now.since(event.accepted) < tenant.retention()).ok_or_else(|| {
-            Problem::new(
-                Code::PayloadExpired,
-                "The event's payload is past its retention. Publish the event again.",
-            )
-        })?;
+        let event =
+            event.filter(|event| now.since(event.accepted) < tenant.retention()).ok_or_else(|| {
+                Problem::new(
+                    Code::PayloadExpired,
+                    "The event's payload is past its retention. Publish the event again.",
+                )
+            })?;
         let outbound = &self.0.outbound;
         let pinned = match outbound.pinned(tenant, event.tenant_version).await {
             Ok(pinned) => pinned,
@@ -77,10 +78,8 @@ impl Control {
             audit: self.audit_row(actor, Some(tenant), now, act),
             slot,
         };
-        let idempotency = idempotency.map(|given| NewIdempotency {
-            answer: Box::new(move |_| id.as_bytes().to_vec()),
-            ..given
-        });
+        let idempotency = idempotency
+            .map(|given| NewIdempotency { answer: Box::new(move |_| id.as_bytes().to_vec()), ..given });
         Ok(outbound.resend(resending, idempotency).await?)
     }
 }

@@ -82,9 +82,8 @@ fn outcomes(
     for version in versions.iter().filter(|version| !version.deleted) {
         // Deliveries come oldest first; the newest tells how things stand.
         // One that somebody sent to another URL says nothing about the webhook.
-        let counts = |delivery: &&StoredDelivery| {
-            event.kind == EventKind::Test || delivery.kind != DeliveryKind::Test
-        };
+        let counts =
+            |delivery: &&StoredDelivery| event.kind == EventKind::Test || delivery.kind != DeliveryKind::Test;
         let mut of_webhook = deliveries.iter().filter(|delivery| delivery.webhook == version.webhook);
         let delivery = of_webhook.rfind(counts);
         let why = match delivery {

@@ -33,8 +33,8 @@ async fn sent(house: &House, profile: &str, event_type: &str) -> Sent {
 
 impl Sent {
     async fn resend(&self, house: &House, url: &str) -> Result<DeliveryId, EngineError> {
-        let tenant = house.now(&self.tenant);
-        let asked = house.engine.delivery_resend(&Actor::postrider(), &tenant, self.delivery.id, url, None);
+        let (actor, tenant) = (Actor::postrider(), house.now(&self.tenant));
+        let asked = house.engine.delivery_resend(&actor, &tenant, self.delivery.id, url, None);
         match asked.await? {
             Answered::Fresh(id) => Ok(id),
             Answered::Replayed(_) => panic!("nobody gave a key"),
@@ -122,7 +122,10 @@ async fn it_is_one_request_and_says_nothing_about_the_webhook() {
             );
         }
         let now = house.now(&sent.tenant);
-        assert!(now.webhook(sent.webhook.id).expect("it is there").enabled, "410 is not the webhook's answer");
+        assert!(
+            now.webhook(sent.webhook.id).expect("it is there").enabled,
+            "410 is not the webhook's answer"
+        );
         let store = house.engine.store();
         let stats = store.webhook_stats(sent.tenant.id, sent.webhook.id, house.now_by_clock()).await;
         assert_eq!(stats.expect("stats").attempts, 1, "only the webhook's own request counts");

@@ -10,9 +10,9 @@ use rusqlite::{OptionalExtension, params};
 use super::Sqlite;
 use super::writer::{Admission, Batch};
 use super::{id, int, record, settle};
+use crate::StoreError;
 use crate::resends;
 use crate::runs::{now_ready, write as runs};
-use crate::StoreError;
 use crate::work::{Commit, CommitOutcome, EventOutcome, JobMark, NewDelivery, NewEvent, NewIdempotency};
 use tokio::sync::oneshot;
 

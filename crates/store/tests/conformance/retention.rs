@@ -73,7 +73,7 @@ pub(crate) async fn a_young_replay_keeps_its_event(world: &World) {
     world.pass(KEPT - DAY);
     let mut replay = world.replay(sending.event, webhook);
     replay.claim = Some(world.lease());
-    let replayed = crate::world::Sending { delivery: replay.id, kind: DeliveryKind::Replay, ..sending };
+    let replayed = Sending { delivery: replay.id, kind: DeliveryKind::Replay, ..sending };
     world.done(Commit { replays: vec![replay], ..world.commit(tenant) }).await;
     world.deliver(tenant, replayed).await;
     world.pass(2 * DAY);

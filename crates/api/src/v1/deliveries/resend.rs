@@ -28,9 +28,8 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 
 static RESEND: Shape = Shape {
     name: "DeliveryResend",
-    fields: &[
-        Field::new("url", Kind::Text, "Where it goes: http or https, under the rules for webhooks.").required(),
-    ],
+    fields: &[Field::new("url", Kind::Text, "Where it goes: http or https, under the rules for webhooks.")
+        .required()],
 };
 
 static RESENT: Shape = Shape {
