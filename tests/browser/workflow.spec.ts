@@ -32,7 +32,7 @@ test("a workflow is made, started by a request, followed to its end, and done ag
   await page.getByLabel("Name").fill("greet");
   await page.getByLabel("Definition").fill("steps:\n  - id: tell\n    type: nonsense\n");
   await page.getByRole("button", { name: "Save" }).click();
-  await expect(page.getByRole("alert").first()).toContainText("nonsense");
+  await expect(page.getByRole("alert").first()).toContainText("steps[0].type: it must be");
   await fits(page);
   await calm(page, { statuses: [400, 422] });
   await accessible(page);

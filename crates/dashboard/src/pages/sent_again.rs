@@ -33,11 +33,12 @@ async fn show(visit: Visit) -> Answer {
         title,
         html! {
             (parts::heading(title, html! {}))
-            (progress(&visit, &job))
+            // Above what grows when it has ended.
             (parts::facts(&[
                 (visit.t("Begun"), time::moment(&visit, job.created)),
                 (visit.t("Job id"), html! { code { (job.id) } }),
             ]))
+            (progress(&visit, &job))
         },
     ))
 }
