@@ -60,7 +60,8 @@ impl Fault {
             }
             Self::Store(error) => {
                 tracing::error!(%error, "page.failed");
-                let detail = "Postrider could not do it just now, and nothing was changed. Try again in a moment.";
+                let detail =
+                    "Postrider could not do it just now, and nothing was changed. Try again in a moment.";
                 (503, "Postrider has trouble", detail.to_owned())
             }
         };

@@ -52,9 +52,8 @@ pub(crate) fn protect(mut response: Response, face: Face, look: Option<&Look>) -
 /// A form counts only when it came from one of our own pages: it carries its session's token, and the browser, where it says
 /// so, saw it come from here.
 pub(crate) fn check_origin(headers: &HeaderMap, bearer: Option<&Bearer>, form: &Form) -> Result<(), Problem> {
-    let elsewhere = headers
-        .get(SEC_FETCH_SITE)
-        .is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    let elsewhere =
+        headers.get(SEC_FETCH_SITE).is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     let refused = || {
         Problem::new(
             Code::Forbidden,

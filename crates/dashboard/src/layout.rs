@@ -154,7 +154,8 @@ impl Shell {
 
     /// Whether a link leads to this page, or to one that lies above it.
     fn is_here(&self, to: &str) -> bool {
-        let start = self.tenant_base.as_ref().is_some_and(|base| to == format!("{base}/")) || to == "/dashboard/";
+        let start =
+            self.tenant_base.as_ref().is_some_and(|base| to == format!("{base}/")) || to == "/dashboard/";
         if start { self.path == to } else { self.path == to || self.path.starts_with(&format!("{to}/")) }
     }
 }

@@ -65,12 +65,7 @@ pub fn router(engine: Engine, options: Options) -> Router {
     router.with_state(app).layer(CompressionLayer::new())
 }
 
-fn mount(
-    router: Router<Arc<App>>,
-    path: String,
-    page: &'static Page,
-    face: Face,
-) -> Router<Arc<App>> {
+fn mount(router: Router<Arc<App>>, path: String, page: &'static Page, face: Face) -> Router<Arc<App>> {
     let handler = move |State(app): State<Arc<App>>, request: Request| page.serve(app, face, request);
     let method = MethodFilter::try_from(page.method.clone());
     router.route(&path, on(method.expect("because tables name common methods"), handler))

@@ -197,4 +197,3 @@ fn theme(visit: &Visit) -> Response {
     response.headers_mut().insert(SET_COOKIE, cookie);
     response
 }
-

@@ -63,7 +63,8 @@ pub(crate) fn outcomes(title: &str, buckets: &[Bucket]) -> Markup {
 pub(crate) fn lines(title: &str, series: &[(&str, &[Option<u64>])]) -> Markup {
     const WIDTH: f64 = 720.0;
     const HEIGHT: f64 = 160.0;
-    let most = series.iter().flat_map(|(_, values)| values.iter().flatten()).max().copied().unwrap_or(0).max(1);
+    let most =
+        series.iter().flat_map(|(_, values)| values.iter().flatten()).max().copied().unwrap_or(0).max(1);
     html! {
         svg .chart role="img" aria-label=(title) viewBox=(format!("0 0 {WIDTH} {}", HEIGHT + 18.0)) preserveAspectRatio="none" {
             title { (title) }

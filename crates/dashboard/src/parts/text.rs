@@ -94,7 +94,11 @@ pub(crate) fn count(number: u64) -> String {
 pub(crate) fn percent(part: u64, whole: u64) -> Option<String> {
     // 99.96 % is not all of it, and is not shown as if it were.
     let tenths = (part * 1000).checked_div(whole)?;
-    Some(if tenths % 10 == 0 { format!("{} %", tenths / 10) } else { format!("{}.{} %", tenths / 10, tenths % 10) })
+    Some(if tenths % 10 == 0 {
+        format!("{} %", tenths / 10)
+    } else {
+        format!("{}.{} %", tenths / 10, tenths % 10)
+    })
 }
 
 #[cfg(test)]

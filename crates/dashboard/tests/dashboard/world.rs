@@ -156,7 +156,8 @@ impl World {
     /// Moves the clock over a delivery's whole schedule, until it has ended.
     pub(crate) async fn ended(&self, tenant: &str, event: &str) -> StoredDelivery {
         loop {
-            let open = self.delivery(tenant, event, |delivery| delivery.state != DeliveryState::Sending).await;
+            let open =
+                self.delivery(tenant, event, |delivery| delivery.state != DeliveryState::Sending).await;
             match (open.state.is_final(), open.due) {
                 (false, Some(due)) if due > self.clock.now() => self.clock.set(due),
                 (false, _) => postrider_testkit::clock::turn().await,

@@ -50,8 +50,7 @@ impl Store {
     ) -> Result<Totals, StoreError> {
         let last_hour = now.hour().minus(Duration::from_secs(3600));
         let rows = self.read().all(TOTALS, &[since.hour().into(), last_hour.into()]).await?;
-        let mut totals =
-            Totals { tenants: Vec::with_capacity(rows.len()), installation: Sums::default() };
+        let mut totals = Totals { tenants: Vec::with_capacity(rows.len()), installation: Sums::default() };
         for row in &rows {
             let sums = Sums {
                 accepted: row.get("accepted")?,
