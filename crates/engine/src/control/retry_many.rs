@@ -142,7 +142,10 @@ impl Control {
         }
         let Some(ids) = &mut selection.ids else { return Ok(selection) };
         if ids.is_empty() || ids.len() > limits::RETRY_IDS_MAX {
-            let detail = format!("`ids` names 1 to {} deliveries. Send more in several requests.", limits::RETRY_IDS_MAX);
+            let detail = format!(
+                "`ids` names 1 to {} deliveries. Send more in several requests.",
+                limits::RETRY_IDS_MAX
+            );
             let code = if ids.is_empty() { Code::InvalidField } else { Code::TooManyItems };
             return Err(Problem::at(code, "ids", detail).into());
         }

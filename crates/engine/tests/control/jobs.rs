@@ -8,7 +8,9 @@ use postrider_domain::limits;
 use postrider_domain::problem::Code;
 use postrider_domain::time::{Clock, Timestamp};
 use postrider_engine::accept::Accept;
-use postrider_engine::control::{Job, JobKind, JobState, NewKey, NewWebhook, Repeatable, RetrySelection, Role};
+use postrider_engine::control::{
+    Job, JobKind, JobState, NewKey, NewWebhook, Repeatable, RetrySelection, Role,
+};
 use postrider_engine::outbound::dispatch::{Audience, PublishOutcome};
 use postrider_engine::outbound::ingest::Draft;
 use postrider_store::{AttemptRow, AttemptTiming, Claimed, Commit, CommitOutcome, Settlement, Want};
@@ -305,7 +307,8 @@ async fn a_retry_takes_what_its_selection_says() {
     let scene = scene(3).await;
     let (house, webhook) = (&scene.house, scene.webhook);
     let tenant = house.tenant("rc");
-    let other = house.create_webhook("rc", crate::support::webhook("https://example.org/", &["none.such"])).await;
+    let other =
+        house.create_webhook("rc", crate::support::webhook("https://example.org/", &["none.such"])).await;
     let none = RetrySelection::default;
     let failed = ids_in(house, scene.tenant, DeliveryState::Failed).await;
     let delivered = ids_in(house, scene.tenant, DeliveryState::Delivered).await;

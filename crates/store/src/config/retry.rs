@@ -132,7 +132,8 @@ impl Store {
         rows: usize,
     ) -> Result<Option<DeliveryId>, StoreError> {
         let until = DeliveryId::lowest_at(filter.until);
-        let row = self.read().maybe(EDGE, &[filter.tenant.into(), from.into(), until.into(), int(rows)]).await?;
+        let row =
+            self.read().maybe(EDGE, &[filter.tenant.into(), from.into(), until.into(), int(rows)]).await?;
         row.map(|row| row.get("id")).transpose()
     }
 

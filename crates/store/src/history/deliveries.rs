@@ -265,7 +265,8 @@ impl Store {
 
     /// Whether more is scheduled than is to be read and sorted for one page.
     async fn much_is_scheduled(&self, tenant: TenantId, filter: &DeliveryFilter) -> Result<bool, StoreError> {
-        let mut select = Select::new("SELECT COUNT(*) AS n FROM (SELECT 1 FROM delivery", "tenant_id =", tenant.into());
+        let mut select =
+            Select::new("SELECT COUNT(*) AS n FROM (SELECT 1 FROM delivery", "tenant_id =", tenant.into());
         if let Some(webhook) = filter.webhook {
             select.and("webhook_id =", webhook.into());
         }
@@ -399,7 +400,9 @@ fn list<'a>(
     if let Some(event_type) = &filter.event_type {
         let of_type = match way {
             // As a condition on the events it would have SQLite read the ids of all of them, for a filter ahead of the join.
-            Way::Hooks => "(SELECT t.type FROM event t WHERE t.tenant_id = d.tenant_id AND t.id = d.event_id) =",
+            Way::Hooks => {
+                "(SELECT t.type FROM event t WHERE t.tenant_id = d.tenant_id AND t.id = d.event_id) ="
+            }
             Way::Own | Way::Key | Way::History => "e.type =",
         };
         select.and(of_type, event_type.into());
@@ -466,8 +469,10 @@ mod tests {
     fn statements_use_the_indexes_they_name() {
         plans::check(ATTEMPTS, &["PRIMARY KEY (delivery_id=?)"]);
         plans::check(DUE, &["COVERING INDEX", "delivery_due (tenant_id=? AND webhook_id=?)"]);
-        const LEAPS: [&str; 2] = ["delivery_webhook (tenant_id=?)", "delivery_webhook (tenant_id=? AND webhook_id>?)"];
-        const OF_HOOK: &str = "COVERING INDEX delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)";
+        const LEAPS: [&str; 2] =
+            ["delivery_webhook (tenant_id=?)", "delivery_webhook (tenant_id=? AND webhook_id>?)"];
+        const OF_HOOK: &str =
+            "COVERING INDEX delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)";
         plans::check(HOOKS, &[LEAPS[0], LEAPS[1], OF_HOOK]);
         plans::check(EDGE_BY_HOOKS, &[LEAPS[0], LEAPS[1], OF_HOOK]);
         plans::check(EDGE_BY_KEY, &["PRIMARY KEY (id>? AND id<?)"]);
@@ -542,14 +547,22 @@ mod tests {
         let failed = DeliveryFilter { state: Some(DeliveryState::Failed), ..filter.clone() };
         for (way, filter, index) in [
             (Way::Key, &filter, "d USING PRIMARY KEY (id>? AND id<?)"),
-            (Way::Hooks, &filter, "d USING INDEX delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)"),
+            (
+                Way::Hooks,
+                &filter,
+                "d USING INDEX delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)",
+            ),
             (Way::History, &of_webhook, "delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)"),
             (Way::Own, &failed, "delivery_failed (tenant_id=? AND id>? AND id<?)"),
         ] {
             plans::check(&list(tenant, filter, way, at, 10).0, &[index, EVENT]);
         }
         for (way, filter, index) in [
-            (Way::History, &of_webhook, "COVERING INDEX delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)"),
+            (
+                Way::History,
+                &of_webhook,
+                "COVERING INDEX delivery_webhook (tenant_id=? AND webhook_id=? AND id>? AND id<?)",
+            ),
             (Way::Own, &failed, "COVERING INDEX delivery_failed (tenant_id=? AND id>? AND id<?)"),
         ] {
             plans::check(&edge(tenant, filter, way).0, &[index]);

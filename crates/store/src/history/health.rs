@@ -154,11 +154,8 @@ impl Store {
         found: &mut [WebhookHealth],
         newest: &[Option<DeliveryId>],
     ) -> Result<(), StoreError> {
-        let mut wanted: Vec<(DeliveryId, usize)> = newest
-            .iter()
-            .enumerate()
-            .filter_map(|(place, id)| id.map(|id| (id, place)))
-            .collect();
+        let mut wanted: Vec<(DeliveryId, usize)> =
+            newest.iter().enumerate().filter_map(|(place, id)| id.map(|id| (id, place))).collect();
         wanted.sort_unstable();
         for some in wanted.chunks(OUTCOMES_AT_ONCE) {
             let mut values = vec![tenant.into()];

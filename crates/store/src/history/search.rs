@@ -10,7 +10,8 @@ use crate::work::StoredEvent;
 use crate::{Store, StoreError};
 
 /// How far back a batch may go so that its payloads fit into memory. Index: `event_id`.
-const BATCH: &str = "SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY id DESC ROWS UNBOUNDED PRECEDING) AS bytes FROM
+const BATCH: &str =
+    "SELECT id FROM (SELECT id, SUM(bytes) OVER (ORDER BY id DESC ROWS UNBOUNDED PRECEDING) AS bytes FROM
     (SELECT id, LENGTH(data) AS bytes FROM event WHERE tenant_id = $1 AND id < $2 AND id >= $3
       ORDER BY id DESC LIMIT $4) AS few) AS summed
   WHERE bytes <= $5 ORDER BY id LIMIT 1";
@@ -58,7 +59,8 @@ impl Store {
         let mut bytes_left = limits::SEARCH_BYTES_MAX;
         while search.looked_at < limits::SEARCH_EVENTS_MAX && bytes_left > 0 {
             let rows = limits::SEARCH_BATCH_EVENTS.min(limits::SEARCH_EVENTS_MAX - search.looked_at);
-            let values = [tenant.into(), before.into(), floor.into(), int(rows), int(limits::SEARCH_BATCH_BYTES)];
+            let values =
+                [tenant.into(), before.into(), floor.into(), int(rows), int(limits::SEARCH_BATCH_BYTES)];
             let Some(row) = self.read().maybe(BATCH, &values).await? else {
                 search.looked_until = Some(floor);
                 search.complete = self.newest_before(tenant, floor).await?.is_none();

@@ -88,7 +88,8 @@ pub(crate) async fn totals_are_of_all_tenants_without_tests(world: &World) {
         last_hour_delivered: 1,
     };
     let of_two = Sums { accepted: 1, last_hour_accepted: 1, ..Sums::default() };
-    let mut expected = [TenantTotals { tenant: one, sums: of_one }, TenantTotals { tenant: two, sums: of_two }];
+    let mut expected =
+        [TenantTotals { tenant: one, sums: of_one }, TenantTotals { tenant: two, sums: of_two }];
     expected.sort_by_key(|totals| totals.tenant);
     assert_eq!(totals.tenants, expected);
     let sums = totals.installation;
