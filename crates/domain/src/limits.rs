@@ -263,8 +263,8 @@ pub const SESSIONS_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const PORTAL_ORIGINS_MAX: usize = 10;
 /// Waiting deliveries that the health of a tenant's webhooks counts, over all of them, so that a page is there in a moment
 /// whatever waits: each webhook gets an equal share, within the two bounds below.
-pub const WAITING_COUNTED_IN_ALL: usize = 100_000;
-pub const WAITING_COUNTED_PER_WEBHOOK_MIN: usize = 100;
+pub const WAITING_COUNTED_IN_ALL: usize = 50_000;
+pub const WAITING_COUNTED_PER_WEBHOOK_MIN: usize = 50;
 pub const WAITING_COUNTED_PER_WEBHOOK_MAX: usize = 10_000;
 /// Rows that one request for a filtered list of deliveries looks at: some 60 ms with their events.
 pub const DELIVERIES_LOOKED_AT_MAX: usize = 20_000;

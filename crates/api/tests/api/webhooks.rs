@@ -263,3 +263,29 @@ async fn a_short_secret_is_taken_with_a_warning() {
         made.text
     );
 }
+
+#[tokio::test]
+async fn many_deliveries_are_counted_and_sent_again_by_a_job() {
+    let world = World::start().await;
+    world.tenant("acme", "standard").await;
+    world.tenant("other", "standard").await;
+    let webhook = world.webhook("acme", "https://hooks.example.com/in", &["*"]).await;
+    let path = "/v1/deliveries/retry";
+    let ask = |tenant: &str, body: Value| world.operator(Method::POST, path, tenant).json(&body).send();
+    let count = json!({"webhookId": webhook["id"], "dryRun": true});
+    let counted = ask("acme", count.clone()).await.expect_status(200);
+    assert_eq!(counted.json, json!({"count": 0, "atLeast": false}));
+    let job = ask("acme", json!({"webhookId": webhook["id"], "status": 500})).await.expect_status(202);
+    assert_eq!((&job.json["kind"], &job.json["webhookId"]), (&json!("retry"), &webhook["id"]));
+    let unknown = "dlv_01h455vb4pex5vsknk084sn02q";
+    for (tenant, body, status, code, field) in [
+        ("other", count, 404, "not_found", ""),
+        ("acme", json!({"ids": [unknown]}), 404, "not_found", ""),
+        ("acme", json!({"ids": ["evt_1"]}), 404, "not_found", ""),
+        ("acme", json!({}), 422, "missing_field", ""),
+        ("acme", json!({"dryRun": true}), 422, "missing_field", ""),
+        ("acme", json!({"status": 70_000}), 422, "invalid_field", "status"),
+    ] {
+        ask(tenant, body).await.expect_problem(status, code, field);
+    }
+}

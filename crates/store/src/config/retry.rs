@@ -233,7 +233,7 @@ mod tests {
         let (sql, _) = by_filter(HEAD, &filter, id, None);
         plans::check(
             &format!("{sql} ORDER BY d.id LIMIT 1"),
-            &["d USING INDEX delivery_failed (tenant_id=? AND id>? AND id<?)", "event_id", "delivery_replay"],
+            &["d USING INDEX delivery_failed (tenant_id=? AND id>? AND id<?)", "delivery_replay"],
         );
         let mut named = format!("{HEAD} {RETRIABLE})) AND d.state IN (3, 4)");
         in_list(&mut named, &mut vec![tenant.into(), id.into()], &[id, id]);

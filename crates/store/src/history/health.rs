@@ -15,7 +15,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// The running hour and those before it.
 pub const HEALTH_HOURS: usize = 24;
 /// Of a webhook's newest deliveries, as many are looked at for one that was tried.
-const NEWEST_LOOKED_AT: usize = 20;
+const NEWEST_LOOKED_AT: usize = 5;
+/// No webhook has as many attempts in an hour.
+const PAIR: i64 = 1 << 31;
 
 /// Index: the primary key.
 const COUNT: &str = "SELECT COUNT(*) AS n FROM webhook WHERE tenant_id = $1 AND deleted_ms IS NULL";
@@ -23,8 +25,9 @@ const COUNT: &str = "SELECT COUNT(*) AS n FROM webhook WHERE tenant_id = $1 AND 
 /// Indexes: the primary key of `webhook_hour`, for hours and the last of them; `delivery_due` for what waits;
 /// `delivery_webhook` for the newest.
 ///
-/// Each webhook's hours come as one text, `hour attempts succeeded last_fired buckets…` joined by commas: a row for each of
-/// 24,000 hours would cost more than all the rest.
+/// Each webhook's hours come as one text, `hour outcome buckets…` joined by commas: a row for each of 24,000 hours would cost
+/// more than all the rest. The last hour of all is only looked for where those of the day have none: PostgreSQL sums a
+/// webhook's whole past to find it.
 fn health(newest: Newest) -> String {
     let ended = match newest {
         // Bounded by number: what waits is walked over in the order of the key.
@@ -32,15 +35,19 @@ fn health(newest: Newest) -> String {
         // What has ended has an index in this order, and what is open has none.
         Newest::OfEnded => "AND d.state >= 2",
     };
+    // Two counts of one hour in one number: texts are what takes time here.
+    let pair = |high: &str, low: &str| format!("h.{high} * {PAIR} + h.{low}");
+    let attempts = pair("attempts", "succeeded");
+    let (le_10ms, le_100ms) = (pair("le_10ms", "le_30ms"), pair("le_100ms", "le_300ms"));
+    let (le_1s, le_10s) = (pair("le_1s", "le_3s"), pair("le_10s", "over_10s"));
     format!(
         "SELECT w.id AS id,
-    (SELECT STRING_AGG(CAST(h.hour_ms AS TEXT) || ' ' || CAST(h.attempts AS TEXT) || ' ' || CAST(h.succeeded AS TEXT) || ' '
-        || CAST(h.last_fired_ms AS TEXT) || ' ' || CAST(h.le_10ms AS TEXT) || ' ' || CAST(h.le_30ms AS TEXT) || ' '
-        || CAST(h.le_100ms AS TEXT) || ' ' || CAST(h.le_300ms AS TEXT) || ' ' || CAST(h.le_1s AS TEXT) || ' '
-        || CAST(h.le_3s AS TEXT) || ' ' || CAST(h.le_10s AS TEXT) || ' ' || CAST(h.over_10s AS TEXT), ',')
+    (SELECT STRING_AGG(CAST(h.hour_ms AS TEXT) || ' ' || CAST({attempts} AS TEXT) || ' ' || CAST({le_10ms} AS TEXT) || ' '
+        || CAST({le_100ms} AS TEXT) || ' ' || CAST({le_1s} AS TEXT) || ' ' || CAST({le_10s} AS TEXT), ',')
       FROM webhook_hour h WHERE h.tenant_id = w.tenant_id AND h.webhook_id = w.id AND h.hour_ms >= $2) AS hours,
-    (SELECT l.last_fired_ms FROM webhook_hour l WHERE l.tenant_id = w.tenant_id AND l.webhook_id = w.id
-      ORDER BY l.hour_ms DESC LIMIT 1) AS last_fired_ms,
+    COALESCE((SELECT MAX(r.last_fired_ms) FROM webhook_hour r WHERE r.tenant_id = w.tenant_id AND r.webhook_id = w.id
+      AND r.hour_ms >= $2), (SELECT l.last_fired_ms FROM webhook_hour l WHERE l.tenant_id = w.tenant_id
+      AND l.webhook_id = w.id ORDER BY l.hour_ms DESC LIMIT 1)) AS last_fired_ms,
     (SELECT COUNT(*) FROM (SELECT 1 FROM delivery d WHERE d.tenant_id = w.tenant_id AND d.webhook_id = w.id AND d.state = 0
       LIMIT $3) AS few) AS waiting,
     (SELECT MIN(d.due_ms) FROM delivery d WHERE d.tenant_id = w.tenant_id AND d.webhook_id = w.id AND d.state = 0)
@@ -191,20 +198,22 @@ fn read(row: &Row, first_hour: Timestamp, counted: u64) -> Result<WebhookHealth,
     Ok(health)
 }
 
-/// `hour attempts succeeded last_fired` and the buckets.
+/// The hour, then counts in pairs: attempts with those that succeeded, and the buckets.
 fn add_hour(health: &mut WebhookHealth, text: &str, first_hour: Timestamp) -> Option<()> {
     let mut numbers = text.split(' ').map(|number| number.parse::<i64>().ok());
     let hour = Timestamp::from_unix_ms(numbers.next()??);
-    let mut count = || numbers.next().flatten().and_then(|number| u64::try_from(number).ok());
-    let (attempts, succeeded) = (count()?, count()?);
-    let last_fired = count()?;
-    for bucket in &mut health.latency {
-        *bucket += count()?;
+    let mut pair = || {
+        let pair = numbers.next()??;
+        Some((u64::try_from(pair / PAIR).ok()?, u64::try_from(pair % PAIR).ok()?))
+    };
+    let (attempts, succeeded) = pair()?;
+    for two in health.latency.chunks_exact_mut(2) {
+        let (shorter, longer) = pair()?;
+        two[0] += shorter;
+        two[1] += longer;
     }
     health.attempts += attempts;
     health.succeeded += succeeded;
-    let last_fired = Timestamp::from_unix_ms(i64::try_from(last_fired).ok()?);
-    health.last_fired = health.last_fired.max(Some(last_fired));
     let place = usize::try_from(hour.since(first_hour).as_secs() / HOUR.as_secs()).ok()?;
     // An hour beyond the running one is of a clock that was ahead: it counts, and has no place.
     if let Some(outcome) = health.hours.get_mut(place) {
@@ -226,6 +235,7 @@ mod tests {
             &health(Newest::OfAll),
             &[
                 "h USING PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>?)",
+                "r USING PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>?)",
                 "l USING PRIMARY KEY (tenant_id=? AND webhook_id=?)",
                 "COVERING INDEX delivery_due (tenant_id=? AND webhook_id=?)",
                 "COVERING INDEX delivery_due (tenant_id=? AND webhook_id=?)",
