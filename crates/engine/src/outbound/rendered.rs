@@ -143,7 +143,8 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
 
     use super::*;
 
@@ -162,7 +163,17 @@ mod tests {
         let script = format!(
             "curl() {{ for word in \"$@\"; do printf '%s\\0' \"$word\"; done; case \"$*\" in *@-) cat;; esac; }}\n{command}"
         );
-        let output = Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+        let mut shell = Command::new("sh")
+            .arg("-s")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut typed = shell.stdin.take().expect("because it is piped");
+        typed.write_all(script.as_bytes()).expect("the shell reads");
+        drop(typed);
+        let output = shell.wait_with_output().expect("the shell ends");
         assert!(output.status.success() && output.stderr.is_empty(), "{command}\n{output:?}");
         let mut parts: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
         // A body is read after the words, and may hold zeros itself.

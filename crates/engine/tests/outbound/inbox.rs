@@ -82,9 +82,10 @@ async fn an_inbox_that_answers_500_is_asked_again() {
     control.inbox_status(&actor, &tenant, inbox.id, 500).await.expect("it answers 500");
     webhook(&house, &tenant, inbox.url.as_deref().expect("a URL")).await;
     house.publish(&tenant, "order.created").await;
-    house.until_due(&tenant).await;
+    house.until(&tenant, |all| all[0].last_status == Some(500)).await;
     assert_eq!(came(&house, &tenant, &inbox).await[0].status, 500);
     control.inbox_status(&actor, &tenant, inbox.id, 200).await.expect("it answers 200");
+    house.until_due(&tenant).await;
     let delivery = house.all_ended(&tenant).await.remove(0);
     assert_eq!((delivery.state, delivery.attempts), (DeliveryState::Delivered, 2));
     let rows = came(&house, &tenant, &inbox).await;
