@@ -151,6 +151,15 @@ fn more(visit: &Visit, number: usize) -> Markup {
     }
 }
 
+/// Takes room on the page for a request, if there is some; the first one always gets it.
+fn has_room(shown_bytes: &mut usize, bytes: usize) -> bool {
+    let fits = *shown_bytes == 0 || *shown_bytes + bytes <= SHOWN_BYTES_MAX;
+    if fits {
+        *shown_bytes += bytes;
+    }
+    fits
+}
+
 fn yes(visit: &Visit, outcome: &PreviewOutcome, shown_bytes: &mut usize) -> Markup {
     let t = |text| visit.t(text);
     html! {
@@ -161,9 +170,9 @@ fn yes(visit: &Visit, outcome: &PreviewOutcome, shown_bytes: &mut usize) -> Mark
                 Verdict::Would { due, method, headers, body } => {
                     p { (when(visit, *due)) }
                     @let head = head(method, headers);
-                    @if *shown_bytes + head.len() + body.len() <= SHOWN_BYTES_MAX || *shown_bytes == 0 {
-                        @let _ = *shown_bytes += head.len() + body.len();
-                        details .more open[*shown_bytes == head.len() + body.len()] {
+                    @let is_first = *shown_bytes == 0;
+                    @if has_room(shown_bytes, head.len() + body.len()) {
+                        details .more open[is_first] {
                             summary { (t("The request, byte for byte")) }
                             (text::block(t("Headers"), &head))
                             (text::bytes(t("Body"), body))

@@ -33,6 +33,22 @@ pub(crate) fn attempt(
                 (answer(visit, attempt))
             }
         }
+        (told(visit, attempt))
+    }
+}
+
+/// The same without verdict and request: for a timeline, which says these in its own way.
+pub(crate) fn received(visit: &Visit, attempt: &AttemptRow) -> Markup {
+    html! {
+        (split(visit, &attempt.timing))
+        (answer(visit, attempt))
+        (told(visit, attempt))
+    }
+}
+
+fn told(visit: &Visit, attempt: &AttemptRow) -> Markup {
+    let t = |text| visit.t(text);
+    html! {
         (facts(&[
             (t("Attempt"), html! { (attempt.number) }),
             (t("Started"), time::moment(visit, attempt.started)),

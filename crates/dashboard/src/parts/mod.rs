@@ -6,7 +6,6 @@ pub(crate) mod fields;
 pub(crate) mod list;
 pub(crate) mod text;
 pub(crate) mod time;
-pub(crate) mod tried;
 
 use maud::{Markup, html};
 use postrider_domain::delivery::DeliveryState;

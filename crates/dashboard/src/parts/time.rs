@@ -48,7 +48,7 @@ pub(crate) fn duration(length: Duration) -> String {
         0 if length.as_millis() < 1000 && !length.is_zero() => format!("{} ms", length.as_millis()),
         0..10 => format!("{:.1} s", length.as_secs_f64()),
         10..60 => format!("{seconds} s"),
-        60..3600 if seconds % 60 == 0 => format!("{} min", seconds / 60),
+        60..3600 if seconds.is_multiple_of(60) => format!("{} min", seconds / 60),
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d", seconds / 86_400),

@@ -120,7 +120,7 @@ async fn the_product_opens_the_portal_and_closes_it() {
     assert!(!house.is_on_disk(made.token.expose_secret()));
 
     let listed = house.control.portal_sessions(tenant.id, None, 10).await.expect("a list");
-    assert_eq!(listed, [made.session.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made.session));
     assert!(house.control.portal_sessions(other.id, None, 10).await.expect("a list").is_empty());
     let control = &house.control;
     let foreign = control.portal_session_revoke(&OPERATOR, &other, session.id);

@@ -167,7 +167,10 @@ impl Watch {
 }
 
 /// The watch as a stream of events. Dropping it ends the watch.
-struct Rows(Option<Pin<Box<dyn Future<Output = (Watch, Told)> + Send>>>);
+struct Rows(Option<Coming>);
+
+/// The next thing to tell, and the watch back.
+type Coming = Pin<Box<dyn Future<Output = (Watch, Told)> + Send>>;
 
 impl Rows {
     fn of(mut watch: Watch) -> Self {

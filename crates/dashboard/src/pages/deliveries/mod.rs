@@ -5,6 +5,7 @@ mod curl;
 mod filter;
 mod list;
 mod live;
+mod resend;
 mod retry;
 mod retry_one;
 mod row;
@@ -26,6 +27,8 @@ pub(crate) static PAGES: &[&Page] = &[
     &retry_one::RETRY,
     &curl::CURL,
     &curl::REVEALED,
+    &resend::FORM,
+    &resend::SENT,
 ];
 
 /// The id that receivers and publishers know an event by.

@@ -44,9 +44,15 @@ fn body(visit: &Visit, story: &Story<'_>) -> Markup {
     html! {
         (parts::heading(&format!("{} {}", t("Delivery of"), story.delivery.event_type), html! {
             a .button .ghost href=(visit.link(&format!("/deliveries/{}/curl", story.delivery.id))) { (t("Copy as curl")) }
+            @if visit.may_change() {
+                a .button .ghost href=(visit.link(&format!("/deliveries/{}/resend", story.delivery.id))) { (t("Send to another URL")) }
+            }
         }))
         @if visit.query.text("done") == Some("retried") {
             (parts::notice(Tone::Good, html! { p { (t("This is the new delivery. The one before it stays as it ended.")) } }))
+        }
+        @if visit.query.text("done") == Some("resent") {
+            (parts::notice(Tone::Good, html! { p { (t("It is on its way to the URL that you gave; below stands what came of it.")) } }))
         }
         (facts(visit, story.delivery, story.event))
         (way(visit, story))

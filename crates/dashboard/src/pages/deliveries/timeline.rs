@@ -10,7 +10,7 @@ use postrider_store::{AttemptRow, StoreError, StoredDelivery, StoredEvent};
 
 use super::advice;
 use super::row::class_words;
-use crate::parts::{Tone, time, tried};
+use crate::parts::{Tone, attempt, time};
 use crate::visit::Visit;
 
 /// Everything known of a delivery.
@@ -125,7 +125,7 @@ fn tried(visit: &Visit, row: &AttemptRow, is_last: bool) -> Markup {
             // Once written it never changes: what the reader opened stays open while the rest is renewed.
             details .more id={ "attempt-" (row.number) } hx-preserve="true" open[is_last] {
                 summary { (t("Answer and times of attempt")) " " (row.number) }
-                (tried::shown(visit, row))
+                (attempt::received(visit, row))
             }
         },
     )
