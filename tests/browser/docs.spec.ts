@@ -5,6 +5,9 @@ import { HOSTILE_DATA, nothingRan } from "./support/hostile.ts";
 import { OPERATOR_KEY } from "./support/server.ts";
 import { expect, shot, test } from "./support/test.ts";
 
+// A hundred endpoints, light and dark.
+test.describe.configure({ timeout: 120_000 });
+
 test("the API can be read, at any width and in any light", async ({ page, server }) => {
   const response = await page.goto(`${server.url}/docs`);
   const { paths } = await server.api("GET", "/openapi.json");
