@@ -124,7 +124,7 @@ pub(super) fn how_to_send(visit: &Visit, trigger: &Trigger) -> Markup {
     let signs = preset.is_some() && tokens.is_empty();
     let methods = trigger.methods();
     let method = methods.first().map_or("POST", String::as_str);
-    let secrets: String = tokens.iter().map(|name| format!(" \\\n  -H '{name}: YOUR_SECRET'")).collect();
+    let secrets: String = tokens.iter().take(1).map(|name| format!(" \\\n  -H '{name}: YOUR_SECRET'")).collect();
     let curl = format!(
         "curl -X {method} '{url}' \\\n  -H 'Content-Type: application/json'{secrets} \\\n  -d '{{\"hello\": \"world\"}}'"
     );
