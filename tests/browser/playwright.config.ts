@@ -10,7 +10,8 @@ import { ARTEFACTS } from "./support/artefacts.ts";
 export default defineConfig({
   testDir: ".",
   outputDir: join(ARTEFACTS, "results"),
-  timeout: 60_000,
+  // Several pages each, every one of them looked at by axe in both lights, on a machine that may have other work.
+  timeout: 180_000,
   expect: { timeout: 10_000 },
   // As many as the smallest machine that this runs on has processors. Each test has a server of its own.
   workers: 2,
