@@ -43,7 +43,14 @@
     const copy = event.target.closest("button[data-copy]");
     if (copy) {
       const code = copy.closest("figure").querySelector("code");
-      await navigator.clipboard.writeText(code.textContent);
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+      } catch {
+        // Not over plain http, and not in every frame: then it is marked, to be copied by hand.
+        getSelection().selectAllChildren(code);
+        say("Marked: copy it now");
+        return;
+      }
       say("Copied");
       const label = copy.textContent;
       copy.textContent = "Copied";
@@ -78,14 +85,25 @@
         rows.innerHTML = event.data;
         for (const row of [...rows.content.children].reverse()) {
           const there = row.id && document.getElementById(row.id);
-          if (there) there.replaceWith(row);
+          if (there) {
+            const box = there.querySelector("input[type=checkbox]");
+            const renewed = row.querySelector("input[type=checkbox]");
+            if (box && renewed) renewed.checked = box.checked;
+            there.replaceWith(row);
+          }
           else { row.classList.add("fresh"); list.prepend(row); }
         }
         while (list.children.length > keep) list.lastElementChild.remove();
         ready(list);
       });
-      source.addEventListener("note", (event) => { if (status) status.textContent = event.data; });
-      source.addEventListener("end", stop);
+      const over = () => {
+        stop();
+        if (toggle) toggle.setAttribute("aria-pressed", "false");
+        if (status) status.textContent = status.dataset.over || "";
+      };
+      source.addEventListener("end", over);
+      // A refusal closes it; what was only cut off is tried again by the browser.
+      source.addEventListener("error", () => { if (source && source.readyState === EventSource.CLOSED) over(); });
     };
     if (toggle) {
       toggle.hidden = false;

@@ -23,6 +23,8 @@ pub(crate) struct Shell {
     sees_webhooks: bool,
     has_records: bool,
     path: String,
+    /// Where to come back to: this page, or its start where this was the answer to a form.
+    here: String,
     csrf: String,
     theme: Option<&'static str>,
     name: Option<String>,
@@ -115,6 +117,7 @@ impl Shell {
             sees_webhooks: false,
             has_records: false,
             path: String::new(),
+            here: String::new(),
             csrf: String::new(),
             theme: None,
             name: None,
@@ -136,6 +139,7 @@ impl Shell {
             sees_webhooks: visit.may_see_webhooks(),
             has_records: tenant.is_some_and(|tenant| !tenant.profile().records.is_empty()),
             path: visit.uri.path().to_owned(),
+            here: visit.here(),
             csrf: visit.csrf().to_owned(),
             theme: visit.theme(),
             name: look.name,
@@ -210,7 +214,7 @@ fn top(shell: &Shell) -> Markup {
             @if let Some(role) = shell.role { span .role { (shell.t(role_name(role))) } }
             form method="post" action=(if shell.face == Face::Portal { "/portal/theme" } else { "/dashboard/theme" }) {
                 input type="hidden" name=(CSRF_FIELD) value=(shell.csrf);
-                input type="hidden" name="to" value=(shell.path);
+                input type="hidden" name="to" value=(shell.here);
                 @if shell.theme != Some("dark") {
                     button .ghost .to-dark type="submit" name="theme" value="dark" { (shell.t("Dark")) }
                 }

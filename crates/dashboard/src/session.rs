@@ -67,28 +67,30 @@ pub(crate) fn begin(
              set POSTRIDER_PUBLIC_URL to its https:// address.",
         ));
     }
-    let framed = face == Face::Portal && secure && !session.look.origins.is_empty();
-    let site = match (face, framed) {
-        (Face::Portal, true) => "SameSite=None; Partitioned",
-        (Face::Portal, false) | (Face::Dashboard, _) => "SameSite=Lax",
-    };
     let seconds = session.expires.since(session.created).as_secs();
     let cookie = format!(
-        "{}={}; Path=/; HttpOnly; Max-Age={seconds}; {site}{}",
+        "{}={}; Path=/; HttpOnly; Max-Age={seconds}; {}",
         cookie_name(app, face),
         token.expose_secret(),
-        if secure { "; Secure" } else { "" },
+        site(app, face, Some(session)),
     );
     Ok(with_cookie(&cookie, to))
 }
 
-/// Takes the cookie away again.
-pub(crate) fn end(app: &App, face: Face, to: &str) -> Response {
-    let secure = if is_secure(app) { "; Secure" } else { "" };
-    with_cookie(
-        &format!("{}=; Path=/; HttpOnly; Max-Age=0; SameSite=Lax{secure}", cookie_name(app, face)),
-        to,
-    )
+/// Takes the cookie away again: a browser wants to hear the same about it as when it was set.
+pub(crate) fn end(app: &App, face: Face, session: Option<&Session>, to: &str) -> Response {
+    let site = site(app, face, session);
+    with_cookie(&format!("{}=; Path=/; HttpOnly; Max-Age=0; {site}", cookie_name(app, face)), to)
+}
+
+/// Where a cookie is good: within our own pages or, of a portal in a frame, within the site that frames it.
+pub(crate) fn site(app: &App, face: Face, session: Option<&Session>) -> &'static str {
+    let is_framed = face == Face::Portal && session.is_some_and(|session| !session.look.origins.is_empty());
+    match (is_secure(app), is_framed) {
+        (true, true) => "SameSite=None; Secure; Partitioned",
+        (true, false) => "SameSite=Lax; Secure",
+        (false, _) => "SameSite=Lax",
+    }
 }
 
 fn with_cookie(cookie: &str, to: &str) -> Response {

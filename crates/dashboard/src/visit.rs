@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use maud::Markup;
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::time::Timestamp;
 use postrider_engine::Engine;
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::{Actor, Idem, Role, may_see_webhooks};
+use postrider_engine::control::{Actor, Idem, Role, WebhookUse, check_webhooks};
 use postrider_store::Store;
 use sha2::{Digest, Sha256};
 
@@ -31,6 +31,7 @@ pub(crate) struct Visit {
     pub(crate) form: Form,
     pub(crate) headers: HeaderMap,
     pub(crate) uri: Uri,
+    method: Method,
     pub(crate) now: Timestamp,
 }
 
@@ -47,8 +48,8 @@ impl Visit {
         parts: http::request::Parts,
     ) -> Self {
         let now = app.engine.clock().now();
-        let http::request::Parts { headers, uri, .. } = parts;
-        Self { app, face, bearer, tenant, path, query, form, headers, uri, now }
+        let http::request::Parts { headers, uri, method, .. } = parts;
+        Self { app, face, bearer, tenant, path, query, form, headers, uri, method, now }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -104,14 +105,16 @@ impl Visit {
     }
 
     pub(crate) fn may_see_webhooks(&self) -> bool {
-        self.tenant.as_ref().is_some_and(|tenant| may_see_webhooks(self.role(), tenant))
+        let (Some(bearer), Some(tenant)) = (&self.bearer, &self.tenant) else { return false };
+        check_webhooks(&bearer.session.actor(), WebhookUse::Read, tenant).is_ok()
     }
 
     /// For what lasts longer than a request: whether its session holds and still shows webhooks.
     pub(crate) async fn still_sees_webhooks(&self) -> bool {
         let Ok(Some(bearer)) = self.bearer_of(self.face).await else { return false };
         let tenant = self.engine().catalogue().tenant(self.tenant().id);
-        tenant.is_some_and(|tenant| may_see_webhooks(bearer.session.role, &tenant))
+        tenant
+            .is_some_and(|tenant| check_webhooks(&bearer.session.actor(), WebhookUse::Read, &tenant).is_ok())
     }
 
     /// Of htmx: a part of a page is wanted, not all of it.
@@ -147,6 +150,14 @@ impl Visit {
                 format!("/dashboard/t/{}", crate::form::escaped(&tenant.public_id))
             }
             (Face::Dashboard, None) => "/dashboard".to_owned(),
+        }
+    }
+
+    /// The address of this page; of the answer to a form, the start.
+    pub(crate) fn here(&self) -> String {
+        match self.uri.path_and_query().filter(|_| self.method == Method::GET) {
+            Some(here) => here.as_str().to_owned(),
+            None => self.link("/"),
         }
     }
 

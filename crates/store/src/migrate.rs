@@ -58,7 +58,8 @@ const SQLITE: &[Migration] = &[
         number: 6,
         name: "dashboard",
         sql: include_str!("../../../migrations/sqlite/0006_dashboard.sql"),
-        works_with: 2,
+        // An older program would send what is meant for another URL to the webhook's own.
+        works_with: 6,
     },
 ];
 
@@ -97,7 +98,8 @@ pub(crate) const POSTGRES: &[Migration] = &[
         number: 6,
         name: "dashboard",
         sql: include_str!("../../../migrations/postgres/0006_dashboard.sql"),
-        works_with: 2,
+        // An older program would send what is meant for another URL to the webhook's own.
+        works_with: 6,
     },
 ];
 

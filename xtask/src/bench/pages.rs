@@ -271,8 +271,7 @@ async fn look(api: &mut Api, session: &str, path: &str, page: &str) -> Result<Ve
         micros.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
         if answer.status() != 200 {
             let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok());
-            println!("    {page} is not there: {} {}", answer.status(), to.unwrap_or_default());
-            return Ok(Vec::new());
+            return Err(Failure::new(format!("{page}: {} {}", answer.status(), to.unwrap_or_default())));
         }
         if answer.headers().get(CONTENT_ENCODING).is_none_or(|coding| coding != "gzip") {
             println!("    {page} is not compressed");

@@ -7,7 +7,9 @@ use maud::{Markup, html};
 use postrider_domain::problem::{Code, Problem};
 use postrider_domain::signature::sha256;
 use postrider_engine::catalogue::Role;
+use postrider_engine::control::SessionKind;
 
+use crate::guard::CSRF_FIELD;
 use crate::page::{Answer, Face, Page, Who, see_other};
 use crate::parts::{self, fields};
 use crate::session;
@@ -80,7 +82,14 @@ pub(crate) static PORTAL_OPEN: Page = Page {
     method: Method::GET,
     path: "/portal/open/{token}",
     who: Who::Everybody,
-    handle: |visit| Box::pin(portal_open(visit)),
+    handle: |visit| Box::pin(portal_open(visit, Asked::ByLink)),
+};
+
+pub(crate) static PORTAL_CHANGED: Page = Page {
+    method: Method::POST,
+    path: "/portal/open/{token}",
+    who: Who::Everybody,
+    handle: |visit| Box::pin(portal_open(visit, Asked::ByButton)),
 };
 
 /// The product team's colour: a sheet of its own, since pages carry no style.
@@ -97,6 +106,8 @@ fn sign_in(visit: &Visit, problem: Option<&Problem>) -> Markup {
             h1 { "Sign in" }
             (parts::refusal(problem))
             form method="post" action="/dashboard/login" .form {
+                // Who is signed in already may sign in anew, and then the form needs its session's word.
+                input type="hidden" name=(CSRF_FIELD) value=(visit.csrf());
                 input type="hidden" name="to" value=(visit.query.text("to").or_else(|| visit.form.text("to")).unwrap_or_default());
                 (fields::text(fields::Field {
                     name: "key",
@@ -135,7 +146,10 @@ fn link(visit: &Visit) -> Markup {
         div .door {
             h1 { "Sign in" }
             p .lead { "This link signs you in as an operator of this installation, once." }
-            form method="post" action=(visit.uri.path()) .form { button type="submit" { "Sign in" } }
+            form method="post" action=(visit.uri.path()) .form {
+                input type="hidden" name=(CSRF_FIELD) value=(visit.csrf());
+                button type="submit" { "Sign in" }
+            }
         }
     }
 }
@@ -154,26 +168,54 @@ async fn link_used(visit: Visit) -> Answer {
 }
 
 async fn sign_out(visit: Visit, face: Face) -> Answer {
-    if let Some(bearer) = visit.bearer_of(face).await? {
-        crate::guard::check_origin(&visit.headers, Some(&bearer), &visit.form)?;
+    let bearer = visit.bearer_of(face).await?;
+    if let Some(bearer) = &bearer {
+        crate::guard::check_origin(&visit.headers, Some(bearer), &visit.form)?;
         visit.engine().control().session_end(&bearer.session).await?;
     }
     let to = if face == Face::Dashboard { "/dashboard/login" } else { "/portal/" };
-    Ok(session::end(&visit.app, face, to))
+    Ok(session::end(&visit.app, face, bearer.as_ref().map(|bearer| &bearer.session), to))
 }
 
-async fn portal_open(visit: Visit) -> Answer {
+/// How a portal is opened.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ByLink,
+    /// After a word of warning.
+    ByButton,
+}
+
+async fn portal_open(visit: Visit, asked: Asked) -> Answer {
     let token = visit.path("token").to_owned();
-    match visit.engine().control().session_find(&token).await? {
-        Some(session) if session.tenant.is_some() => {
-            Ok(session::begin(&visit.app, Face::Portal, &visit.headers, &token.into(), &session, "/portal/")?)
-        }
-        _ => Err(Problem::new(
+    let session = visit.engine().control().session_find(&token).await?;
+    let session = session.filter(|session| session.kind == SessionKind::Portal);
+    let Some(session) = session else {
+        return Err(Problem::new(
             Code::Forbidden,
             "This link has ended or was revoked. Open this page from your application again.",
         )
-        .into()),
+        .into());
+    };
+    // A link that somebody else sent must not take a visitor elsewhere unseen: what they enter would be the other's.
+    let elsewhere = visit.bearer().is_some_and(|bearer| bearer.session.tenant != session.tenant);
+    if elsewhere && asked == Asked::ByLink {
+        let tenant = session.tenant.and_then(|tenant| visit.engine().catalogue().tenant(tenant));
+        let name = tenant.map(|tenant| tenant.pinned.values.name.clone()).unwrap_or_default();
+        return Ok(visit.page(visit.t("Another portal"), html! {
+            div .door {
+                h1 { (visit.t("Another portal")) }
+                p .lead { (visit.t("This link leads out of the portal that you are in, and into the one of")) " " strong { (name) } }
+                form method="post" action=(visit.uri.path()) .form {
+                    input type="hidden" name=(CSRF_FIELD) value=(visit.csrf());
+                    div .actions {
+                        button type="submit" { (visit.t("Go there")) }
+                        a .button .ghost href="/portal/" { (visit.t("Stay here")) }
+                    }
+                }
+            }
+        }));
     }
+    Ok(session::begin(&visit.app, Face::Portal, &visit.headers, &token.into(), &session, "/portal/")?)
 }
 
 fn look(visit: &Visit) -> Response {
@@ -192,7 +234,10 @@ fn theme(visit: &Visit) -> Response {
     let theme = if visit.form.text("theme") == Some("dark") { "dark" } else { "light" };
     let to = visit.form.text("to").and_then(session::own_path).unwrap_or("/dashboard/");
     let mut response = see_other(to);
-    let cookie = format!("postrider-theme={theme}; Path=/; Max-Age=31536000; SameSite=Lax; HttpOnly");
+    let cookie = format!(
+        "postrider-theme={theme}; Path=/; Max-Age=31536000; HttpOnly; {}",
+        session::site(&visit.app, visit.face, visit.bearer().map(|bearer| &bearer.session)),
+    );
     let cookie = HeaderValue::from_str(&cookie).expect("because the theme is one of two words");
     response.headers_mut().insert(SET_COOKIE, cookie);
     response

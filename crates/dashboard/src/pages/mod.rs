@@ -41,6 +41,7 @@ pub(crate) static PUBLIC: &[&Page] = &[
     &entry::THEME,
     &entry::PORTAL_THEME,
     &entry::PORTAL_OPEN,
+    &entry::PORTAL_CHANGED,
     &entry::PORTAL_LOOK,
 ];
 

@@ -36,16 +36,68 @@ pub(crate) fn bytes(label: &str, bytes: &[u8]) -> Markup {
     }
 }
 
-/// JSON with line breaks, or the bytes as they are where they are no JSON.
-pub(crate) fn json(label: &str, bytes_given: &[u8]) -> Markup {
-    let small = bytes_given.len() <= SHOWN_BYTES_MAX;
-    match small.then(|| serde_json::from_slice::<&serde_json::value::RawValue>(bytes_given)) {
-        Some(Ok(raw)) => match serde_json::from_str::<serde_json::Value>(raw.get()) {
-            Ok(value) => block(label, &serde_json::to_string_pretty(&value).unwrap_or_default()),
-            Err(_) => bytes(label, bytes_given),
-        },
-        _ => bytes(label, bytes_given),
+/// JSON with line breaks and otherwise as it was written, numbers and doubled names too: what is signed is told by bytes. What is
+/// no JSON is shown as it is.
+pub(crate) fn json(label: &str, given: &[u8]) -> Markup {
+    let is_small = given.len() <= SHOWN_BYTES_MAX;
+    let raw = is_small.then(|| serde_json::from_slice::<&serde_json::value::RawValue>(given));
+    match raw {
+        Some(Ok(raw)) => block(label, &indented(raw.get())),
+        Some(Err(_)) | None => bytes(label, given),
     }
+}
+
+/// `json` is JSON.
+fn indented(json: &str) -> String {
+    /// Deeper lines are not moved further: brackets alone must not make a page of spaces.
+    const DEPTH_MAX: usize = 32;
+    let mut text = String::with_capacity(json.len() * 2);
+    let line = |text: &mut String, depth: usize| {
+        text.push('\n');
+        text.extend(std::iter::repeat_n("  ", depth.min(DEPTH_MAX)));
+    };
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut letters = json.chars().filter(|letter| !matches!(letter, '\r')).peekable();
+    while let Some(letter) = letters.next() {
+        if in_string {
+            text.push(letter);
+            in_string = escaped || letter != '"';
+            escaped = !escaped && letter == '\\';
+            continue;
+        }
+        match letter {
+            '"' => {
+                in_string = true;
+                text.push(letter);
+            }
+            '{' | '[' => {
+                text.push(letter);
+                while letters.peek().is_some_and(|next| next.is_ascii_whitespace()) {
+                    letters.next();
+                }
+                match letters.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => text.push(end),
+                    None => {
+                        depth += 1;
+                        line(&mut text, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut text, depth);
+                text.push(letter);
+            }
+            ',' => {
+                text.push(letter);
+                line(&mut text, depth);
+            }
+            ':' => text.push_str(": "),
+            letter if letter.is_ascii_whitespace() => {}
+            letter => text.push(letter),
+        }
+    }
+    text
 }
 
 /// The beginning of what may be long, where several stand on one page.
@@ -113,6 +165,16 @@ mod tests {
         assert_eq!(percent(9996, 10000).as_deref(), Some("99.9 %"));
         assert_eq!(percent(5, 5).as_deref(), Some("100 %"));
         assert_eq!(size(1536), "1.5 KiB");
+    }
+
+    #[test]
+    fn json_gets_lines_and_keeps_its_own_numbers_and_names() {
+        let given = r#"{ "a":12.50,"a":1e400,"s":"{,\\\"}:","e":[],"o":{ } , "l":[1,{"x":null}]}"#;
+        let shown = indented(given);
+        assert_eq!(
+            shown,
+            "{\n  \"a\": 12.50,\n  \"a\": 1e400,\n  \"s\": \"{,\\\\\\\"}:\",\n  \"e\": [],\n  \"o\": {},\n  \"l\": [\n    1,\n    {\n      \"x\": null\n    }\n  ]\n}"
+        );
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The way in, and what keeps strangers out.
 
-use crate::world::World;
+use postrider_engine::control::{Actor, Created, Look, NewPortalSession, Role};
+use secrecy::ExposeSecret as _;
+
+use crate::world::{OPERATOR, World};
 
 #[tokio::test]
 async fn a_page_of_a_tenant_is_for_those_who_are_signed_in() {
@@ -21,4 +24,45 @@ async fn a_form_without_its_sessions_token_does_nothing() {
     let operator = world.operator().await;
     operator.post_without_token("/dashboard/sign-out", &[]).await.expect_status(403);
     operator.get("/dashboard/").await.expect_status(200);
+}
+
+#[tokio::test]
+async fn who_is_signed_in_can_sign_in_anew_with_the_form_as_it_is() {
+    let world = World::start().await;
+    let operator = world.operator().await;
+    let form = operator.get("/dashboard/login").await.expect_status(200);
+    let fields = [("csrf", form.csrf()), ("key", OPERATOR.to_owned())];
+    let fields = fields.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>();
+    let reply = operator.post_without_token("/dashboard/login", &fields).await.expect_status(303);
+    assert_eq!(reply.location(), "/dashboard/");
+    // The link that `serve` prints, too.
+    let link = world.engine.control().operator_link().await.expect("a link can be made");
+    let at = format!("/dashboard/link/{}", link.expose_secret());
+    let form = operator.get(&at).await.expect_status(200);
+    operator.post_without_token(&at, &[("csrf", form.csrf().as_str())]).await.expect_status(303);
+    operator.post_without_token(&at, &[("csrf", form.csrf().as_str())]).await.expect_status(403);
+}
+
+#[tokio::test]
+async fn a_link_into_another_portal_asks_first() {
+    let world = World::start().await;
+    let (acme, other) = (world.tenant("acme", "standard").await, world.tenant("other", "standard").await);
+    let open = async |tenant| {
+        let new = NewPortalSession { role: Role::Admin, look: Look::default(), lifetime: None };
+        let made = world.engine.control().portal_session_create(&Actor::postrider(), tenant, new, None).await;
+        let Ok(Created::Fresh(made)) = made else { panic!("a session can be made") };
+        format!("/portal/open/{}", made.token.expose_secret())
+    };
+    let (own, foreign) = (open(&acme).await, open(&other).await);
+    let member = world.member("acme", Role::Admin).await;
+    // Another link of the same tenant is no surprise.
+    member.get(&own).await.expect_status(303);
+    let asked = member.get(&foreign).await.expect_status(200);
+    assert!(!asked.headers.contains_key("set-cookie"), "nothing is changed by looking");
+    asked.expect_text("Another portal");
+    let gone = member.post(&foreign, &[]).await.expect_status(303);
+    let cookie = gone.headers["set-cookie"].to_str().expect("a cookie is ASCII").to_owned();
+    assert!(cookie.starts_with("postrider-portal=prs_") && cookie.contains("HttpOnly"), "{cookie}");
+    // What signs in with a key is no link.
+    world.stranger().get("/portal/open/prs_unknown").await.expect_status(403);
 }

@@ -10,4 +10,5 @@ mod inbound;
 mod operators;
 mod tools;
 mod webhooks;
+mod words;
 mod world;

@@ -40,7 +40,7 @@ fn around(visit: &Visit, problem: Option<&Problem>, body: Markup) -> Markup {
     html! {
         (parts::heading(t("Deliveries"), html! {
             @if follows {
-                span .hint data-live-status role="status" {}
+                span .hint data-live-status data-over=(t("Not live any more")) role="status" {}
                 button type="button" .switch data-live-toggle hidden aria-pressed="false" { (t("Follow live")) }
             }
         }))

@@ -73,14 +73,15 @@ fn request(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, open: bool) -> M
     let t = |text| visit.t(text);
     let headers: Vec<[String; 2]> = serde_json::from_str(&row.headers).unwrap_or_default();
     let headers: Vec<(String, String)> = headers.into_iter().map(|[name, value]| (name, value)).collect();
+    let verdict = verdict::judge(visit, inbox, row, &headers);
     html! {
         details .card .more open[open] id=(row.id) {
             summary {
                 strong { (row.method) } " " (time::short(visit, row.received)) " "
-                (verdict::badge(visit, inbox, row, &headers)) " "
+                (verdict::badge(visit, &verdict)) " "
                 span .hint { (text::size(row.body_bytes)) ", " (t("answered")) " " (row.status) }
             }
-            p { (verdict::sentence(visit, inbox, row, &headers)) }
+            p { (verdict::sentence(visit, &verdict)) }
             (list::table(t("Headers"), &[t("Header"), t("Value")], html! {
                 @for (name, value) in &headers {
                     tr { (list::cell(t("Header"), html! { code { (name) } })) (list::cell(t("Value"), html! { code { (value) } })) }

@@ -8,7 +8,7 @@ use postrider_store::config::InboxRequestRow;
 use crate::parts::{self, Tone};
 use crate::visit::Visit;
 
-enum Verdict {
+pub(super) enum Verdict {
     /// No webhook sends here.
     Nobodys,
     /// Those that do sign nothing.
@@ -18,10 +18,19 @@ enum Verdict {
     Found(Finding),
 }
 
-fn judge(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, headers: &[(String, String)]) -> Verdict {
+/// Webhooks whose keys are tried: a check reads the whole body, and anybody may send one.
+const WEBHOOKS_TRIED_MAX: usize = 10;
+
+pub(super) fn judge(
+    visit: &Visit,
+    inbox: &Inbox,
+    row: &InboxRequestRow,
+    headers: &[(String, String)],
+) -> Verdict {
     let tenant = visit.tenant();
     let mut verdict = Verdict::Nobodys;
-    for webhook in tenant.webhooks.iter().filter(|webhook| webhook.inbox.as_deref() == Some(&*inbox.slug)) {
+    let sends_here = tenant.webhooks.iter().filter(|webhook| webhook.inbox.as_deref() == Some(&*inbox.slug));
+    for webhook in sends_here.take(WEBHOOKS_TRIED_MAX) {
         if webhook.keys_at(row.received).next().is_none() {
             if matches!(verdict, Verdict::Nobodys) {
                 verdict = Verdict::Unsigned;
@@ -44,14 +53,9 @@ fn judge(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, headers: &[(String
     verdict
 }
 
-pub(super) fn badge(
-    visit: &Visit,
-    inbox: &Inbox,
-    row: &InboxRequestRow,
-    headers: &[(String, String)],
-) -> Markup {
+pub(super) fn badge(visit: &Visit, verdict: &Verdict) -> Markup {
     let t = |text| visit.t(text);
-    match judge(visit, inbox, row, headers) {
+    match verdict {
         Verdict::Nobodys | Verdict::Unsigned | Verdict::Found(Finding::ProfileDoesNotSign) => {
             parts::badge(Tone::Plain, t("not signed by a webhook"))
         }
@@ -61,14 +65,9 @@ pub(super) fn badge(
     }
 }
 
-pub(super) fn sentence(
-    visit: &Visit,
-    inbox: &Inbox,
-    row: &InboxRequestRow,
-    headers: &[(String, String)],
-) -> Markup {
+pub(super) fn sentence(visit: &Visit, verdict: &Verdict) -> Markup {
     let t = |text| visit.t(text);
-    match judge(visit, inbox, row, headers) {
+    match verdict {
         Verdict::Nobodys => {
             html! { (t("No webhook sends here now, so there is no secret to check its signature with.")) }
         }

@@ -76,7 +76,7 @@ fn shown(visit: &Visit, made: Option<&PortalSessionCreated>) -> Response {
                     p .hint { (t("It opens by itself only. To show it inside a page of your product, name that page's site when you make the link.")) }
                 } @else {
                     (text::block(t("Inside a page of your product"), &format!(
-                        "<iframe src=\"{url}\" title=\"Webhooks\" width=\"100%\" height=\"900\" style=\"border: 0\"></iframe>"
+                        "<iframe src=\"{url}\" title=\"Webhooks\" width=\"100%\" height=\"900\" allow=\"clipboard-write\" style=\"border: 0\"></iframe>"
                     )))
                 }
             },

@@ -7,7 +7,7 @@ use postrider_domain::problem::Problem;
 use postrider_engine::control::{Created, Repeatable, WebhookChanged};
 use secrecy::ExposeSecret;
 
-use super::form::{Entry, Purpose, fields};
+use super::form::{Entry, Purpose, enter_saves, fields};
 use super::{link, secret_once};
 use crate::fault::Fault;
 use crate::page::{Answer, Page, Who, see_other};
@@ -47,6 +47,7 @@ fn page(visit: &Visit, entry: &Entry, problem: Option<&Problem>) -> Markup {
             (parts::act(visit, &visit.link("/inbox/new?for=webhook"), "ghost", t("Use an inbox as the receiver")))
         }
         (parts::form(visit, &visit.link("/webhooks/new"), html! {
+            (enter_saves())
             (fields(visit, entry, Purpose::New, problem))
             div .actions {
                 button type="submit" { (t("Create the webhook")) }

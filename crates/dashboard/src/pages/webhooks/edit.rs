@@ -6,7 +6,7 @@ use postrider_domain::problem::Problem;
 use postrider_engine::catalogue::Webhook;
 use postrider_engine::control::WebhookChanged;
 
-use super::form::{Entry, Purpose, fields};
+use super::form::{Entry, Purpose, enter_saves, fields};
 use super::{in_path, link};
 use crate::fault::Fault;
 use crate::page::{Answer, Page, Who, see_other};
@@ -39,6 +39,7 @@ fn page(visit: &Visit, webhook: &Webhook, entry: &Entry, problem: Option<&Proble
         p .lead { (webhook.name) }
         (parts::refusal(problem))
         (parts::form(visit, &link(visit, webhook.id, "/edit"), html! {
+            (enter_saves())
             (fields(visit, entry, Purpose::Change(webhook), problem))
             p .hint { (t("The secret changes on its own page, without a request that cannot be verified:")) " "
                 a href=(link(visit, webhook.id, "/secret")) { (t("Rotate the secret")) } }

@@ -84,7 +84,8 @@ impl Entry {
     }
 
     pub(super) fn into_new(self, visit: &Visit) -> Result<NewWebhook, Problem> {
-        let own = self.secret_choice == "own";
+        // Whoever enters one means it, whatever is chosen above.
+        let own = self.secret_choice == "own" || self.secret.is_some();
         if own && self.secret.is_none() {
             return Err(Problem::at(
                 Code::MissingField,
@@ -98,7 +99,7 @@ impl Entry {
             url: self.url,
             events: selects.then_some(self.patterns),
             secret: self.secret.filter(|_| own),
-            generate_secret: self.secret_choice == "generate",
+            generate_secret: !own && self.secret_choice == "generate",
             headers: unmasked(self.headers, &[])?,
             description: Some(self.description),
             enabled: Some(self.enabled),
@@ -163,6 +164,11 @@ fn unmasked(
         }
     }
     Ok(headers)
+}
+
+/// Enter in a field presses a form's first button: that must be the one that saves, not one that only looks.
+pub(super) fn enter_saves() -> Markup {
+    html! { button .quiet type="submit" tabindex="-1" aria-hidden="true" {} }
 }
 
 /// The form's fields. A secret that was typed is not shown again.

@@ -42,7 +42,8 @@ async fn show(visit: Visit) -> Answer {
     let stats = visit.store().webhook_stats(tenant, webhook.id, visit.now).await?;
     let filter = DeliveryFilter { webhook: Some(webhook.id), ..DeliveryFilter::default() };
     let of_failed = DeliveryFilter { state: Some(DeliveryState::Failed), ..filter.clone() };
-    let failed = visit.store().delivery_page(tenant, &of_failed, list::ROWS).await?.deliveries;
+    let failed = visit.store().delivery_page(tenant, &of_failed, list::ROWS).await?;
+    let (failed, looked_until) = (failed.deliveries, failed.looked_until);
     let newest = visit.store().delivery_page(tenant, &filter, DELIVERIES_SHOWN).await?.deliveries;
     let standing = Standing::of_one(&webhook, &stats, &newest);
     let charts = charts::section(&visit, &webhook).await?;
@@ -64,7 +65,13 @@ async fn show(visit: Visit) -> Answer {
         (charts)
         h2 { (t("Newest failed deliveries")) }
         @if few.is_empty() {
-            p .hint { (t("No delivery has failed.")) }
+            @match looked_until {
+                None => p .hint { (t("No delivery has failed.")) },
+                Some(until) => {
+                    p .hint { (t("None among the newest failures of all webhooks, back to")) " " (time::moment(&visit, until.time())) "." }
+                    @if visit.may_change() { (recover(&visit, &webhook)) }
+                }
+            }
         } @else {
             (deliveries(&visit, t("Newest failed deliveries"), few, true))
             @if visit.may_change() { (recover(&visit, &webhook)) }

@@ -2,6 +2,7 @@
 
 use http::Method;
 use maud::{Markup, html};
+use postrider_domain::delivery::DeliveryKind;
 use postrider_domain::id::{DeliveryId, InboxId};
 use postrider_domain::problem::Problem;
 use postrider_engine::EngineError;
@@ -20,7 +21,6 @@ use crate::visit::Visit;
 pub(super) static SHOW: Page = Page {
     method: Method::GET,
     path: "/webhooks/{webhook}/test/{delivery}",
-    // The request's headers may hold credentials.
     who: Who::WebhookAdmin,
     handle: |visit| Box::pin(show(visit)),
 };
@@ -30,7 +30,7 @@ async fn show(visit: Visit) -> Answer {
     let id = visit.id("delivery", "delivery", DeliveryId::parse)?;
     let tenant = visit.tenant();
     let found = visit.store().delivery_get(tenant.id, id).await?;
-    let delivery = found.filter(|found| found.webhook == webhook.id);
+    let delivery = found.filter(|found| found.webhook == webhook.id && found.kind == DeliveryKind::Test);
     let delivery = delivery.ok_or_else(|| Problem::not_found("delivery"))?;
     let attempts = visit.store().attempts(tenant.id, id).await?;
     let result = match attempts.last() {
@@ -96,8 +96,7 @@ pub(super) async fn as_sent(
     delivery: &StoredDelivery,
     sent: &AttemptRow,
 ) -> Result<Result<RenderedRequest, String>, Fault> {
-    let reveal = if visit.may_change() { Reveal::Yes } else { Reveal::No };
-    match rendered_as_sent(visit.engine(), visit.tenant(), delivery.id, sent, reveal).await {
+    match rendered_as_sent(visit.engine(), visit.tenant(), delivery.id, sent, Reveal::No).await {
         Ok(request) => Ok(Ok(request)),
         Err(EngineError::Refused(problem)) => Ok(Err(problem.detail)),
         Err(error @ EngineError::Store(_)) => Err(error.into()),
