@@ -303,10 +303,10 @@ pub const INBOX_BODY_KEPT_BYTES: usize = 64 * 1024;
 pub const INBOX_HEADERS_KEPT_BYTES: usize = 16 * 1024;
 /// What an inbox reads of a body from outside: more than any event is long. Only what is kept is held.
 pub const INBOX_BODY_BYTES_MAX: usize = 1024 * 1024;
-/// What an inbox takes, in all: each request is a transaction that work waits for. A burst may fill the inbox once.
+/// What all inboxes of a tenant take together: each request is a transaction that work waits for. A burst may fill one inbox once.
 pub const INBOX_REQUESTS_PER_SECOND: f64 = 20.0;
 pub const INBOX_REQUESTS_AT_ONCE: f64 = INBOX_REQUESTS_MAX as f64;
-/// Inboxes whose rate is remembered; beyond it, all begin anew.
+/// Tenants whose rate is remembered; beyond it, all begin anew.
 pub const INBOX_RATES_KEPT: usize = 10_000;
 
 /// What a dry run shows of requests, in all: a tenant's 1,000 webhooks could each get 256 KiB.

@@ -46,7 +46,8 @@ pub struct Inbox {
 pub struct Inboxes {
     /// What URLs of inboxes begin with, as the parser of URLs writes it.
     base: Option<String>,
-    rates: Mutex<HashMap<InboxId, Bucket>>,
+    /// By tenant: whose inboxes they are together.
+    rates: Mutex<HashMap<TenantId, Bucket>>,
     ids: Mutex<RisingIds>,
 }
 
@@ -91,7 +92,7 @@ impl Answered {
             }
             Self::TooMany => Some(json!({
                 "received": false,
-                "detail": "More requests came than an inbox takes. Send it again in a few seconds."
+                "detail": "More requests came than inboxes take. Send it again in a few seconds."
             })),
         }
     }
@@ -123,13 +124,13 @@ impl Inboxes {
         Inbox { id: row.id, slug: row.slug, url, status: row.status, created: row.created }
     }
 
-    fn takes(&self, inbox: InboxId, now: Timestamp) -> bool {
+    fn takes(&self, tenant: TenantId, now: Timestamp) -> bool {
         let mut rates = self.rates.lock().expect(POISON);
-        if rates.len() >= limits::INBOX_RATES_KEPT && !rates.contains_key(&inbox) {
+        if rates.len() >= limits::INBOX_RATES_KEPT && !rates.contains_key(&tenant) {
             rates.clear();
         }
         let (per_second, size) = (limits::INBOX_REQUESTS_PER_SECOND, limits::INBOX_REQUESTS_AT_ONCE);
-        rates.entry(inbox).or_default().add(now, per_second, size)
+        rates.entry(tenant).or_default().add(now, per_second, size)
     }
 }
 
@@ -165,7 +166,7 @@ pub(crate) async fn admit(
     if outbound.catalogue.tenant(row.tenant).is_none() {
         return Ok(Err(Answered::Unknown));
     }
-    let takes = outbound.inboxes.takes(row.id, outbound.clock.now());
+    let takes = outbound.inboxes.takes(row.tenant, outbound.clock.now());
     Ok(if takes { Ok(row) } else { Err(Answered::TooMany) })
 }
 

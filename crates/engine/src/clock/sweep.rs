@@ -27,6 +27,7 @@ pub(super) async fn sweep(outbound: &Arc<Outbound>) -> Result<(), StoreError> {
         let whole_days = outbound.store.is_shared() && tenant.retention() == longest;
         let kept = tenant.retention() + if whole_days { DAYS_GO_WITHIN } else { Duration::ZERO };
         outbound.store.retention_sweep(now, tenant.id, kept).await?;
+        outbound.store.inbox_sweep(tenant.id, now.minus(tenant.retention())).await?;
         sweep_inbound(outbound, &tenant).await?;
     }
     outbound.store.dedup_sweep(now.minus(limits::DEDUP_KEPT)).await?;

@@ -58,6 +58,9 @@ const REQUESTS: &str = "SELECT tenant_id, inbox_id, id, received_ms, method, hea
 const HOLD: &str = "UPDATE inbox SET status = status WHERE tenant_id = $1 AND id = $2 RETURNING status";
 const INSERT: &str = "INSERT INTO inbox_request (tenant_id, inbox_id, id, received_ms, method, headers, body, body_bytes, status) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+/// Of all inboxes of a tenant, which hold 2,000 at the most. Index: the primary key.
+const OLD: &str = "SELECT id FROM inbox_request WHERE tenant_id = $1 AND received_ms < $2 LIMIT 1";
+const SWEEP: &str = "DELETE FROM inbox_request WHERE tenant_id = $1 AND received_ms < $2";
 const PRUNE: &str = "DELETE FROM inbox_request WHERE tenant_id = $1 AND inbox_id = $2 AND id <= (SELECT id FROM inbox_request \
      WHERE tenant_id = $1 AND inbox_id = $2 ORDER BY id DESC LIMIT 1 OFFSET $3)";
 
@@ -101,6 +104,18 @@ impl Store {
         let sql = format!("{INBOX} WHERE tenant_id = $1 AND id = $2");
         let row = self.read().maybe(sql, &[tenant.into(), inbox.into()]).await?;
         row.as_ref().map(InboxRow::read).transpose()
+    }
+
+    /// Forgets what came to a tenant's inboxes before a moment. Index: the primary key.
+    pub async fn inbox_sweep(&self, tenant: TenantId, before: Timestamp) -> Result<u64, StoreError> {
+        // Most minutes nothing is old enough: the writer is not troubled then.
+        if self.read().maybe(OLD, &[tenant.into(), before.into()]).await?.is_none() {
+            return Ok(0);
+        }
+        let mut tx = self.write().await?;
+        let removed = tx.execute(SWEEP, &[tenant.into(), before.into()]).await?;
+        tx.commit().await?;
+        Ok(removed)
     }
 
     /// Whose inbox a URL is. Index: the unique one on `slug`.
@@ -187,6 +202,8 @@ mod tests {
         plans::check(HOLD, &["(tenant_id=? AND id=?)"]);
         const KEY: &str = "(tenant_id=? AND inbox_id=?";
         plans::check(PRUNE, &[KEY, KEY]);
+        plans::check(OLD, &["(tenant_id=?)"]);
+        plans::check(SWEEP, &["(tenant_id=?)"]);
         plans::check(&format!("{REQUESTS} AND id < $3 ORDER BY id DESC LIMIT $4"), &[KEY]);
         plans::check(&format!("{INBOX} WHERE tenant_id = $1 ORDER BY id DESC"), &["(tenant_id=?)"]);
     }

@@ -89,3 +89,18 @@ pub(crate) async fn an_inbox_is_deleted_with_what_came_to_it(world: &World) {
     assert_eq!(store.inbox_receive(&late).await.unwrap(), None);
     assert_eq!(store.inbox_requests(tenant, one.id, None, 10).await.unwrap(), []);
 }
+
+pub(crate) async fn what_came_to_inboxes_goes_when_it_is_old(world: &World) {
+    let (store, tenant) = (world.store(), world.tenant());
+    let one = inbox(world, tenant, "ages").await;
+    let old = request(world, &one, InboxRequestId::new(world.now(), &*world.random), b"x");
+    store.inbox_receive(&old).await.unwrap();
+    let border = old.received.plus(std::time::Duration::from_millis(1));
+    let young =
+        InboxRequestRow { id: InboxRequestId::new(border, &*world.random), received: border, ..old.clone() };
+    store.inbox_receive(&young).await.unwrap();
+    assert_eq!(store.inbox_sweep(tenant, old.received).await.unwrap(), 0);
+    assert_eq!(store.inbox_sweep(world.tenant(), border).await.unwrap(), 0, "of another tenant");
+    assert_eq!(store.inbox_sweep(tenant, border).await.unwrap(), 1);
+    assert_eq!(store.inbox_requests(tenant, one.id, None, 10).await.unwrap().len(), 1);
+}

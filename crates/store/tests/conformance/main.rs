@@ -182,6 +182,7 @@ behaviours! {
         an_inbox_keeps_its_newest_requests,
         an_inbox_answers_what_it_is_told_and_belongs_to_its_tenant,
         an_inbox_is_deleted_with_what_came_to_it,
+        what_came_to_inboxes_goes_when_it_is_old,
     }
     connections {
         a_lease_is_taken_by_one_and_by_another_when_it_ends,

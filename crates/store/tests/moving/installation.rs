@@ -9,16 +9,17 @@ use postrider_domain::connection::ConnectionState;
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState, Reason};
 use postrider_domain::event::EventKind;
 use postrider_domain::id::{
-    AuditId, ConnectionId, DeliveryId, EventId, JobId, KeyId, RequestId, RisingIds, RunId, TenantId,
-    TriggerId, WebhookId, WorkflowId,
+    AuditId, ConnectionId, DeliveryId, EventId, InboxId, InboxRequestId, JobId, KeyId, RequestId, RisingIds,
+    RunId, SessionId, TenantId, TriggerId, WebhookId, WorkflowId,
 };
 use postrider_domain::run::{RequestCause, RunState, StepStatus, TriggerKind};
 use postrider_domain::time::Timestamp;
 use postrider_store::config::{
     AuditRow, ConfigOutcome, ConfigWrite, ConnectionFlowRow, ConnectionRow, ConnectionWrite, EventTypeRow,
-    IdempotencyRow, JOB_DONE, JOB_RUNNING, JobRow, KeyRow, Over, ProfileRow, ProfileWrite, SecretRow,
-    SecretState, StepSecretRow, StepSecretWrite, TenantRow, TenantWrite, TriggerRow, TriggerSecretRow,
-    TriggerWrite, WebhookRow, WebhookWrite, WorkflowRow,
+    IdempotencyRow, InboxRequestRow, InboxRow, InboxWrite, JOB_DONE, JOB_RUNNING, JobRow, KeyRow, Over,
+    ProfileRow, ProfileWrite, SESSION_PORTAL, SecretRow, SecretState, SessionRow, SessionWrite,
+    StepSecretRow, StepSecretWrite, TenantRow, TenantWrite, TriggerRow, TriggerSecretRow, TriggerWrite,
+    WebhookRow, WebhookWrite, WorkflowRow,
 };
 use postrider_store::runs::{
     Conflict, Dedup, Hold, Intake, NewRequest, NewRun, RequestFilter, RunFilter, RunTo, RunWant, RunWrite,
@@ -27,7 +28,8 @@ use postrider_store::runs::{
 use postrider_store::{
     AfterCrash, AttemptRow, AttemptTiming, Commit, CommitOutcome, Database, DeliveryFilter, EventFilter,
     Lease, MarkChange, MasterKey, NewDelivery, NewEvent, NewIdempotency, OpenOptions, Order, RecordContent,
-    RecordKey, RecordTo, RecordWrite, RuleDue, RuleFault, Rules, Settlement, Store, Want, first_delivery_id,
+    RecordKey, RecordTo, RecordWrite, Resend, RuleDue, RuleFault, Rules, Settlement, Store, Want,
+    first_delivery_id,
 };
 use postrider_testkit::random::SeededRandom;
 
@@ -84,6 +86,7 @@ impl Installation {
             all.records(at).await;
             let (tenant, _) = all.tenants[at];
             all.inbound(tenant).await;
+            all.dashboard(tenant).await;
         }
         for _ in 0..4 {
             for at in 0..all.tenants.len() {
@@ -354,6 +357,49 @@ impl Installation {
     }
 
     /// A workflow with its trigger, an authorization under way, requests, and runs in every state.
+    /// Sessions, and an inbox with what came to it.
+    async fn dashboard(&self, tenant: TenantId) {
+        let (at, random) = (self.now, &*self.random);
+        let session = |tenant, key, ended| {
+            let mut token_hash = [0; 32];
+            postrider_domain::random::Random::fill(random, &mut token_hash);
+            SessionWrite::Insert(SessionRow {
+                id: SessionId::new(at, random),
+                token_hash,
+                kind: SESSION_PORTAL,
+                role: 2,
+                tenant,
+                key,
+                portal: r#"{"name":"M\u00fcller"}"#.to_owned(),
+                created: at,
+                expires: at.plus(HOUR),
+                ended,
+            })
+        };
+        let key = KeyId::new(at, random);
+        let id = InboxId::new(at, random);
+        let inbox = InboxRow { tenant, id, slug: id.to_string(), status: 503, created: at };
+        let write = ConfigWrite {
+            at,
+            sessions: vec![session(Some(tenant), None, None), session(None, Some(key), Some(at))],
+            inboxes: vec![InboxWrite::Put(inbox)],
+            ..ConfigWrite::default()
+        };
+        assert_eq!(self.store.config_write(&write).await.unwrap(), ConfigOutcome::Done);
+        let request = InboxRequestRow {
+            tenant,
+            inbox: id,
+            id: InboxRequestId::new(at, random),
+            received: at,
+            method: "POST".to_owned(),
+            headers: r#"[["a","\u0000"]]"#.to_owned(),
+            body: Bytes::from_static(&[0, 255, 10]),
+            body_bytes: 70_000,
+            status: 0,
+        };
+        assert_eq!(self.store.inbox_receive(&request).await.unwrap(), Some(503));
+    }
+
     pub(crate) async fn inbound(&self, tenant: TenantId) {
         let (at, random) = (self.now, &*self.random);
         let (workflow, trigger) = (WorkflowId::new(at, random), TriggerId::new(at, random));
@@ -609,6 +655,24 @@ impl Installation {
             };
             self.commit(Commit { replays: vec![replay], ..Commit::new(tenant, self.now) }).await;
         }
+        // Sent to another URL, once more.
+        let elsewhere = NewDelivery {
+            id: DeliveryId::new(self.now, &*self.random),
+            ..self.delivery(event, webhooks[0], DeliveryKind::Test, true)
+        };
+        let audit = AuditRow {
+            id: AuditId::new(self.now, &*self.random),
+            tenant: Some(tenant),
+            at: self.now,
+            actor: "operator".into(),
+            action: "delivery.resent_elsewhere".into(),
+            target: elsewhere.id.to_string(),
+            detail: "{}".into(),
+        };
+        let resend = Resend { delivery: elsewhere.id, url: "https://dev.example.com/".into(), audit };
+        let commit =
+            Commit { replays: vec![elsewhere], resends: vec![resend], ..Commit::new(tenant, self.now) };
+        self.commit(commit).await;
         // Under way, waiting, and to no webhook at all.
         self.accept(at, DeliveryKind::Normal, true).await;
         self.accept(at, DeliveryKind::Normal, false).await;
@@ -776,6 +840,11 @@ impl Installation {
                 see("faults", &store.record_faults(&key).await.unwrap());
             }
             see("scans", &store.scans_since(*tenant, begin, 9).await.unwrap());
+            for inbox in store.inboxes(*tenant).await.unwrap() {
+                see("inbox", &inbox);
+                see("came", &store.inbox_requests(*tenant, inbox.id, None, 9).await.unwrap());
+            }
+            see("sessions", &store.portal_session_list(*tenant, None, 9).await.unwrap());
             for state in DeliveryState::ALL {
                 let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
                 let listed = store.delivery_list(*tenant, &filter, 100_000).await.unwrap();
