@@ -19,13 +19,19 @@ async function navigation(page: Page): Promise<string[]> {
 async function leads(page: Page, known: Map<string, string>): Promise<string[]> {
   const hrefs = await page.locator("main a[href]").evaluateAll((links) => links.map((link) => (link as HTMLAnchorElement).href));
   const base = new URL(page.url()).origin;
-  return hrefs.filter((href) => href.startsWith(base)).map((href) => href.split(/[?#]/)[0] as string).filter((href) => {
+  return hrefs.filter((href) => href.startsWith(base)).map(withoutQuestion).filter((href) => {
     const shape = shapeOf(href);
     // Of the installation's pages those of one tenant are looked at with that tenant.
     if (known.has(shape)) return false;
     known.set(shape, href);
     return true;
   });
+}
+
+/** A list's questions lead to the same page again; the output of a step is named by its question alone. */
+function withoutQuestion(href: string): string {
+  const url = new URL(href);
+  return `${url.origin}${url.pathname}${url.pathname.endsWith("/step") ? url.search : ""}`;
 }
 
 /** The path with words in the place of names and ids. */

@@ -83,9 +83,13 @@ async fn an_inbox_takes_a_bounded_body_at_a_bounded_rate() {
         assert_eq!(post(Vec::new()).await.status, 200);
     }
     post(Vec::new()).await.expect_problem(429, "rate_limited", "");
-    // Another inbox has its own.
-    let other = inbox(&world, "acme").await;
-    assert_eq!(world.ask(Method::POST, path(&other)).raw("{}").send().await.status, 200);
+    // More inboxes do not make it more; another tenant has its own.
+    let second = inbox(&world, "acme").await;
+    let more = world.ask(Method::POST, path(&second)).raw("{}").send().await;
+    more.expect_problem(429, "rate_limited", "");
+    world.tenant("other", "standard").await;
+    let foreign = inbox(&world, "other").await;
+    assert_eq!(world.ask(Method::POST, path(&foreign)).raw("{}").send().await.status, 200);
     world.clock.advance(std::time::Duration::from_secs(1));
     assert_eq!(post(Vec::new()).await.status, 200);
 }
