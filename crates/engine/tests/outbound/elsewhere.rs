@@ -148,7 +148,7 @@ async fn it_goes_out_also_when_the_webhook_is_off() {
 }
 
 #[tokio::test]
-async fn an_interrupted_one_goes_to_the_other_url_again() {
+async fn on_disk_an_interrupted_one_goes_to_the_other_url_again() {
     let house = House::open().await;
     let sent = sent(&house, "standard", "order.created").await;
     let gate = Gate::closed();
