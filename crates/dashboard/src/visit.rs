@@ -36,7 +36,7 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "called once, where all of it has just been found")]
     pub(crate) fn new(
         app: Arc<App>,
         face: Face,

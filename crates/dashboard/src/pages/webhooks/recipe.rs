@@ -338,7 +338,9 @@ mod tests {
     fn check(program: &str, arguments: &[&str], script: &str, profile: &str) {
         let child =
             Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let Ok(mut child) = child else { return };
+        let mut child = child.unwrap_or_else(|error| {
+            panic!("{program} cannot be run ({error}): on Debian, sudo apt-get install --yes nodejs python3")
+        });
         let mut input = child.stdin.take().expect("its input is ours");
         input.write_all(script.as_bytes()).expect("it reads its script");
         drop(input);
