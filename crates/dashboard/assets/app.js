@@ -13,7 +13,7 @@
     return `${Math.floor(s / 86400)} d`;
   };
 
-  // Times stand as they were when the page was made; from then on they move.
+  // Times stand as they were when the page was made; from then on they move, in the words of their attributes.
   const skew = (() => {
     const made = document.querySelector("meta[name=made-at]");
     return made ? Date.parse(made.content) - Date.now() : 0;
@@ -22,11 +22,11 @@
     const now = Date.now() + skew;
     for (const time of document.querySelectorAll("time[data-countdown]")) {
       const left = Date.parse(time.dateTime) - now;
-      time.textContent = left > 0 ? `in ${span(left)}` : "now";
+      time.textContent = left > 0 ? time.dataset.countdown.replace("{}", span(left)) : time.dataset.now;
     }
     for (const time of document.querySelectorAll("time[data-ago]")) {
       const ago = now - Date.parse(time.dateTime);
-      if (ago >= 1000) time.textContent = `${span(ago)} ago`;
+      if (ago >= 1000) time.textContent = time.dataset.ago.replace("{}", span(ago));
     }
   };
   setInterval(tick, 1000);
@@ -48,12 +48,12 @@
       } catch {
         // Not over plain http, and not in every frame: then it is marked, to be copied by hand.
         getSelection().selectAllChildren(code);
-        say("Marked: copy it now");
+        say(copy.dataset.marked);
         return;
       }
-      say("Copied");
+      say(copy.dataset.copied);
       const label = copy.textContent;
-      copy.textContent = "Copied";
+      copy.textContent = copy.dataset.copied;
       setTimeout(() => { copy.textContent = label; }, 1500);
       return;
     }

@@ -60,15 +60,15 @@ fn row(visit: &Visit, entry: &AuditEntry, with_tenant: bool) -> Markup {
                     } @else { span .hint { "the installation" } }
                 }))
             }
-            (list::cell(t("Who"), html! { code { (entry.actor) } " " span .hint { (entry.actor_role.as_str()) } }))
+            (list::cell(t("Who"), html! { code { (entry.actor) } " " span .hint { (t(entry.actor_role.as_str())) } }))
             (list::cell(t("Did what"), html! { code { (entry.action) } }))
             (list::cell(t("To what"), html! { code { (entry.target) } }))
             (list::cell(t("Before and after"), html! {
                 @if entry.before.is_some() || entry.after.is_some() {
                     details {
                         summary { (t("Show")) span .quiet { " " (entry.action) " " (entry.target) } }
-                        (state(t("Before"), entry.before.as_ref()))
-                        (state(t("After"), entry.after.as_ref()))
+                        (state(visit, t("Before"), entry.before.as_ref()))
+                        (state(visit, t("After"), entry.after.as_ref()))
                     }
                 }
             }))
@@ -76,10 +76,10 @@ fn row(visit: &Visit, entry: &AuditEntry, with_tenant: bool) -> Markup {
     }
 }
 
-fn state(label: &str, state: Option<&Value>) -> Markup {
+fn state(visit: &Visit, label: &str, state: Option<&Value>) -> Markup {
     html! {
         @if let Some(state) = state {
-            (text::block(label, &serde_json::to_string_pretty(state).unwrap_or_default()))
+            (text::block(visit.words(), label, &serde_json::to_string_pretty(state).unwrap_or_default()))
         }
     }
 }

@@ -174,8 +174,8 @@ fn yes(visit: &Visit, outcome: &PreviewOutcome, shown_bytes: &mut usize) -> Mark
                     @if has_room(shown_bytes, head.len() + body.len()) {
                         details .more open[is_first] {
                             summary { (t("The request, byte for byte")) }
-                            (text::block(t("Headers"), &head))
-                            (text::bytes(t("Body"), body))
+                            (text::block(visit.words(), t("Headers"), &head))
+                            (text::bytes(visit.words(), t("Body"), body))
                         }
                     } @else {
                         p .hint { (t("Its request is left out here: the requests above fill the page.")) }

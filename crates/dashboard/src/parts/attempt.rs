@@ -172,8 +172,8 @@ pub(crate) fn request_blocks(visit: &Visit, request: &RenderedRequest) -> Markup
         head.push_str(&format!("{name}: {value}\n"));
     }
     html! {
-        (text::block(visit.t("Request headers"), head.trim_end()))
-        (text::bytes(visit.t("Request body"), &request.body))
+        (text::block(visit.words(), visit.t("Request headers"), head.trim_end()))
+        (text::bytes(visit.words(), visit.t("Request body"), &request.body))
     }
 }
 
@@ -184,11 +184,11 @@ fn answer(visit: &Visit, attempt: &AttemptRow) -> Markup {
         @if attempt.response_head.is_empty() {
             p .hint { (t("No answer came.")) }
         } @else {
-            (text::block(t("Answer headers"), &String::from_utf8_lossy(&attempt.response_head)))
+            (text::block(visit.words(), t("Answer headers"), &String::from_utf8_lossy(&attempt.response_head)))
             @if attempt.response_body.is_empty() {
                 p .hint { (t("The answer had no body.")) }
             } @else {
-                (text::bytes(t("Answer body"), &attempt.response_body))
+                (text::bytes(visit.words(), t("Answer body"), &attempt.response_body))
             }
             @if kept < attempt.response_bytes {
                 p .hint { (t("Kept:")) " " (text::size(kept)) " / " (text::size(attempt.response_bytes)) }

@@ -3,6 +3,8 @@
 
 use maud::{Markup, html};
 
+use crate::words::Words;
+
 /// A stretch of time and what happened in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bucket {
@@ -36,9 +38,10 @@ pub(crate) fn strip(title: &str, buckets: &[Bucket]) -> Markup {
 }
 
 /// Bars of outcomes over time.
-pub(crate) fn outcomes(title: &str, buckets: &[Bucket]) -> Markup {
+pub(crate) fn outcomes(words: Words, title: &str, buckets: &[Bucket]) -> Markup {
     const WIDTH: u64 = 720;
     const HEIGHT: u64 = 160;
+    let t = |text| words.say(text);
     let most = buckets.iter().map(|bucket| bucket.succeeded + bucket.failed).max().unwrap_or(0).max(1);
     let step = WIDTH as f64 / buckets.len().max(1) as f64;
     html! {
@@ -50,7 +53,7 @@ pub(crate) fn outcomes(title: &str, buckets: &[Bucket]) -> Markup {
                 @let x = format!("{:.1}", index as f64 * step);
                 @let width = format!("{:.1}", (step - 1.0).max(0.5));
                 g {
-                    title { (bucket.label) ": " (bucket.succeeded) " succeeded, " (bucket.failed) " failed" }
+                    title { (bucket.label) ": " (bucket.succeeded) " " (t("succeeded")) ", " (bucket.failed) " " (t("failed")) }
                     rect .good x=(x) y=(HEIGHT - good) width=(width) height=(good) {}
                     rect .bad x=(x) y=(HEIGHT - good - bad) width=(width) height=(bad) {}
                 }

@@ -2,11 +2,14 @@
 
 use maud::{Markup, html};
 
+use crate::words::Words;
+
 /// Of one block on a page; the rest is said to be there.
 const SHOWN_BYTES_MAX: usize = 32 * 1024;
 
 /// A block of text as it is, with a button that copies it.
-pub(crate) fn block(label: &str, text: &str) -> Markup {
+pub(crate) fn block(words: Words, label: &str, text: &str) -> Markup {
+    let t = |text| words.say(text);
     let mut end = text.len().min(SHOWN_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -16,34 +19,35 @@ pub(crate) fn block(label: &str, text: &str) -> Markup {
         figure .block {
             figcaption {
                 span { (label) }
-                button type="button" .ghost data-copy hidden { "Copy" }
+                button type="button" .ghost data-copy data-copied=(t("Copied")) data-marked=(t("Marked: copy it now")) hidden { (t("Copy")) }
             }
             // It scrolls by itself, so the keyboard has to reach it.
             pre tabindex="0" role="region" aria-label=(label) { code { (text[..end]) } }
-            @if rest > 0 { p .hint { "… " (rest) " more bytes" } }
+            @if rest > 0 { p .hint { "… " (rest) " " (t("more bytes")) } }
         }
     }
 }
 
 /// Bytes that may be text.
-pub(crate) fn bytes(label: &str, bytes: &[u8]) -> Markup {
+pub(crate) fn bytes(words: Words, label: &str, bytes: &[u8]) -> Markup {
+    let t = |text| words.say(text);
     match std::str::from_utf8(bytes) {
-        Ok(text) => block(label, text),
+        Ok(text) => block(words, label, text),
         Err(_) => html! {
-            (block(label, &hex_dump(bytes)))
-            p .hint { "This is not text; its bytes are shown in hexadecimal." }
+            (block(words, label, &hex_dump(bytes)))
+            p .hint { (t("This is not text; its bytes are shown in hexadecimal.")) }
         },
     }
 }
 
 /// JSON with line breaks and otherwise as it was written, numbers and doubled names too: what is signed is told by bytes. What is
 /// no JSON is shown as it is.
-pub(crate) fn json(label: &str, given: &[u8]) -> Markup {
+pub(crate) fn json(words: Words, label: &str, given: &[u8]) -> Markup {
     let is_small = given.len() <= SHOWN_BYTES_MAX;
     let raw = is_small.then(|| serde_json::from_slice::<&serde_json::value::RawValue>(given));
     match raw {
-        Some(Ok(raw)) => block(label, &indented(raw.get())),
-        Some(Err(_)) | None => bytes(label, given),
+        Some(Ok(raw)) => block(words, label, &indented(raw.get())),
+        Some(Err(_)) | None => bytes(words, label, given),
     }
 }
 
@@ -101,15 +105,16 @@ fn indented(json: &str) -> String {
 }
 
 /// The beginning of what may be long, where several stand on one page.
-pub(crate) fn excerpt(label: &str, given: &[u8]) -> Markup {
+pub(crate) fn excerpt(words: Words, label: &str, given: &[u8]) -> Markup {
     const EXCERPT_BYTES_MAX: usize = 1024;
+    let t = |text| words.say(text);
     if given.len() <= EXCERPT_BYTES_MAX {
-        return json(label, given);
+        return json(words, label, given);
     }
     let beginning = String::from_utf8_lossy(&given[..EXCERPT_BYTES_MAX]);
     html! {
-        (block(label, &beginning))
-        p .hint { "… " (given.len() - EXCERPT_BYTES_MAX) " more bytes" }
+        (block(words, label, &beginning))
+        p .hint { "… " (given.len() - EXCERPT_BYTES_MAX) " " (t("more bytes")) }
     }
 }
 
@@ -179,9 +184,10 @@ mod tests {
 
     #[test]
     fn foreign_text_stays_text() {
-        let shown = block("Body", "</pre><script>alert(1)</script>").into_string();
+        let words = Words::of(None);
+        let shown = block(words, "Body", "</pre><script>alert(1)</script>").into_string();
         assert!(!shown.contains("<script>"), "{shown}");
-        assert!(bytes("Body", &[0, 159, 255]).into_string().contains("009fff"));
-        assert!(json("Body", b"{\"a\":1}").into_string().contains("&quot;a&quot;: 1"));
+        assert!(bytes(words, "Body", &[0, 159, 255]).into_string().contains("009fff"));
+        assert!(json(words, "Body", b"{\"a\":1}").into_string().contains("&quot;a&quot;: 1"));
     }
 }

@@ -14,9 +14,9 @@ pub(crate) fn moment(visit: &Visit, at: Timestamp) -> Markup {
     }
 }
 
-/// The same, in little room.
+/// The same, in little room. A script keeps it moving, in the words that stand in the attribute.
 pub(crate) fn short(visit: &Visit, at: Timestamp) -> Markup {
-    html! { time datetime=(at) title=(stamp(visit, at)) data-ago { (ago(visit, at)) } }
+    html! { time datetime=(at) title=(stamp(visit, at)) data-ago=(visit.t("{} ago")) { (ago(visit, at)) } }
 }
 
 /// `2026-01-31 09:30:00` in the tenant's zone.
@@ -28,17 +28,21 @@ pub(crate) fn stamp(visit: &Visit, at: Timestamp) -> String {
 pub(crate) fn countdown(visit: &Visit, at: Timestamp) -> Markup {
     let left = at.since(visit.now);
     html! {
-        time datetime=(at) title=(stamp(visit, at)) data-countdown {
-            @if left.is_zero() { (visit.t("now")) } @else { "in " (duration(left)) }
+        time datetime=(at) title=(stamp(visit, at)) data-countdown=(visit.t("in {}")) data-now=(visit.t("now")) {
+            @if left.is_zero() { (visit.t("now")) } @else { (ahead(visit, left)) }
         }
     }
 }
 
 pub(crate) fn ago(visit: &Visit, at: Timestamp) -> String {
     if at > visit.now {
-        return format!("in {}", duration(at.since(visit.now)));
+        return ahead(visit, at.since(visit.now));
     }
-    format!("{} ago", duration(visit.now.since(at)))
+    visit.t("{} ago").replace("{}", &duration(visit.now.since(at)))
+}
+
+fn ahead(visit: &Visit, left: Duration) -> String {
+    visit.t("in {}").replace("{}", &duration(left))
 }
 
 /// Two units at most: `42 ms`, `3.4 s`, `2 min 5 s`, `3 h`, `4 d`.

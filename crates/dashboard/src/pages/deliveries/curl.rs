@@ -59,7 +59,7 @@ async fn show(visit: Visit, reveal: Reveal) -> Answer {
                 } @else { p { (t("An admin can show them.")) } }
             }))
         }
-        (text::block(t("Command"), &as_curl(&request)))
+        (text::block(visit.words(), t("Command"), &as_curl(&request)))
         (way_back(&visit, &back))
     }))
 }

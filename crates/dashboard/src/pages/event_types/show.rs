@@ -55,13 +55,13 @@ async fn show(visit: Visit) -> Answer {
                 (schema::tree(&serde_json::from_str(&given.text).unwrap_or(Value::Null)))
                 details .more {
                     summary { (t("As JSON Schema")) }
-                    (text::json(t("Schema"), given.text.as_bytes()))
+                    (text::json(visit.words(), t("Schema"), given.text.as_bytes()))
                 }
             }
             None => p { (t("This type has no schema: its data may be any JSON.")) },
         }
         h2 { (t("Example")) }
-        (text::json(t("The data of an example event"), &event_type.example_json))
+        (text::json(visit.words(), t("The data of an example event"), &event_type.example_json))
         @if visit.may_see_webhooks() { (who_subscribes(&visit, &known)) }
         @if editable {
             (parts::danger(

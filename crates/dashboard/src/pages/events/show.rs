@@ -35,7 +35,7 @@ async fn show(visit: Visit) -> Answer {
             (facts(&visit, &event))
             @if let Some(fate) = fate { (fate) }
             h2 { (visit.t("Payload")) }
-            (text::json(visit.t("As it was published"), &event.data))
+            (text::json(visit.words(), visit.t("As it was published"), &event.data))
         },
     ))
 }

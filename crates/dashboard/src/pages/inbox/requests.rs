@@ -50,7 +50,7 @@ pub(super) async fn list(visit: &Visit, inbox: &Inbox) -> Result<Markup, Fault> 
             @if rows.is_empty() {
                 (parts::empty(t("Nothing came yet"), html! {
                     p { (t("Requests stand here as they arrive. Register the URL as a webhook and send a test event to it, or send anything to it from outside:")) }
-                    (text::block("curl", &format!("curl -d '{{\"hello\": true}}' {}", super::list::address(visit, inbox))))
+                    (text::block(visit.words(), "curl", &format!("curl -d '{{\"hello\": true}}' {}", super::list::address(visit, inbox))))
                 }))
             }
             @for (index, row) in rows.iter().enumerate() { (request(visit, inbox, row, index == 0)) }
@@ -88,7 +88,7 @@ fn request(visit: &Visit, inbox: &Inbox, row: &InboxRequestRow, open: bool) -> M
                 }
             }))
             @if row.body.is_empty() { p .hint { (t("It has no body.")) } }
-            @else { (text::bytes(t("Body, as it came"), &row.body)) }
+            @else { (text::bytes(visit.words(), t("Body, as it came"), &row.body)) }
             @if row.body_bytes > row.body.len() as u64 {
                 (parts::notice(Tone::Plain, html! { p { (t("Only the beginning of the body is kept:")) " " (text::size(row.body.len() as u64)) } }))
             }

@@ -42,7 +42,7 @@ async fn show(visit: Visit) -> Answer {
         @if visit.query.text("done") == Some("status") {
             (parts::notice(Tone::Good, html! { p { (t("From now on it answers")) " " (inbox.status) "." } }))
         }
-        (text::block(t("URL"), &url))
+        (text::block(visit.words(), t("URL"), &url))
         (parts::facts(&[
             (t("Webhooks that send here"), html! {
                 @if webhooks.is_empty() { (t("none yet")) }

@@ -64,7 +64,7 @@ fn shown(visit: &Visit, made: Option<&KeyCreated>) -> Response {
         @match made {
             Some(made) => {
                 p { "This is the key " strong { (made.name) } " (" (made.role.as_str()) "). It is shown once: keep it now." }
-                (text::block("Key", made.key.expose_secret()))
+                (text::block(visit.words(), "Key", made.key.expose_secret()))
                 p { "Programs send it in the header " code { "Authorization: Bearer KEY" } "." }
                 @if made.role != Role::Publisher { p { "It also signs in here." } }
             },

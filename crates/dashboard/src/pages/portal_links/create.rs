@@ -70,12 +70,12 @@ fn shown(visit: &Visit, made: Option<&PortalSessionCreated>) -> Response {
                 @let url = format!("{}/portal/open/{}", visit.app.public_url, made.token.expose_secret());
                 p { (t("Whoever has this link is in, as")) " " strong { (if made.session.role == Role::Admin { t("an admin") } else { t("a viewer") }) } ". "
                     (t("It is shown once: hand it to one person, and not by mail.")) }
-                (text::block(t("Link"), &url))
+                (text::block(visit.words(), t("Link"), &url))
                 p { (t("It ends")) " " (time::moment(visit, made.session.expires)) }
                 @if made.session.look.origins.is_empty() {
                     p .hint { (t("It opens by itself only. To show it inside a page of your product, name that page's site when you make the link.")) }
                 } @else {
-                    (text::block(t("Inside a page of your product"), &format!(
+                    (text::block(visit.words(), t("Inside a page of your product"), &format!(
                         "<iframe src=\"{url}\" title=\"Webhooks\" width=\"100%\" height=\"900\" allow=\"clipboard-write\" style=\"border: 0\"></iframe>"
                     )))
                 }

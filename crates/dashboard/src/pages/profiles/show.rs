@@ -46,7 +46,7 @@ async fn show(visit: Visit) -> Answer {
         (sketch::request(&visit, &profile))
         (types(&profile))
         h2 { "Source" }
-        (text::block("Profile as TOML", &profile.source))
+        (text::block(visit.words(), "Profile as TOML", &profile.source))
     }))
 }
 

@@ -43,7 +43,7 @@ pub(super) fn request(visit: &Visit, profile: &Profile) -> Markup {
     html! {
         h2 { "What a request looks like" }
         p { "An example: the event " code { (event_type) } " of a tenant called Acme Ltd, signed with a key made for this page." }
-        (text::block("Headers", &headers))
-        (text::json("Body, with line breaks for reading", &body))
+        (text::block(visit.words(), "Headers", &headers))
+        (text::json(visit.words(), "Body, with line breaks for reading", &body))
     }
 }

@@ -38,7 +38,7 @@ async fn show(visit: Visit) -> Answer {
             (t("First told"), time::moment(&visit, record.created)),
             (t("Last changed"), time::moment(&visit, record.updated)),
         ]))
-        (text::json(t("Record"), &record.data))
+        (text::json(visit.words(), t("Record"), &record.data))
         h2 { (t("Rules that fired once")) }
         @if marks.is_empty() {
             p { (t("No rule that fires once has fired for this record.")) }

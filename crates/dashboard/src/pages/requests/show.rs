@@ -65,13 +65,13 @@ async fn show(visit: Visit) -> Answer {
         }))
         (parts::facts(&facts))
         h2 { (t("As it came")) }
-        (text::block(t("Method and query"), &format!("{} {}", request.method, query(&request.query))))
-        (text::block(t("Headers"), &head))
+        (text::block(visit.words(), t("Method and query"), &format!("{} {}", request.method, query(&request.query))))
+        (text::block(visit.words(), t("Headers"), &head))
         p .hint { (t("What may be a credential is masked.")) }
         @if request.body_bytes == 0 { p { (t("It had no body.")) } }
         @else if body.is_empty() { p { (t("It had a body, which was not kept.")) " " (text::size(request.body_bytes)) }
         } @else {
-            (text::json(t("Body"), body))
+            (text::json(visit.words(), t("Body"), body))
             @if (body.len() as u64) < request.body_bytes {
                 p .hint { (t("Only the beginning was kept, since the request was refused; it had")) " " (text::size(request.body_bytes)) "." }
             }

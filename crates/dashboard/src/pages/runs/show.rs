@@ -45,7 +45,7 @@ async fn show(visit: Visit) -> Answer {
         h2 { (t("Where it came from")) }
         (origin(&visit, &row, &workflow))
         h2 { (t("Input")) }
-        (text::json(t("What it began with"), &input))
+        (text::json(visit.words(), t("What it began with"), &input))
     };
     Ok(visit.page(&format!("{} {id}", t("Run")), body))
 }
@@ -103,7 +103,7 @@ fn course(
             }
             @if let Some(output) = output {
                 h2 { (t("Output")) }
-                (text::json(t("What it ended in"), output))
+                (text::json(visit.words(), t("What it ended in"), output))
             }
         }
     }

@@ -10,6 +10,7 @@ use postrider_store::runs::{RunAttemptRow, RunRow, StepRow};
 use super::names;
 use crate::form::escaped;
 use crate::page::{Answer, Page, Who};
+use crate::parts::attempt::class_name;
 use crate::parts::{self, Tone, text, time};
 use crate::visit::Visit;
 
@@ -53,14 +54,14 @@ pub(super) fn step(visit: &Visit, run: &RunRow, step: &StepRow, attempts: &[RunA
             @if let Some(error) = &step.error { p .bad-text { (error) } }
             @if !tries.is_empty() {
                 ul {
-                    @for attempt in tries.iter().rev().take(TRIES_LISTED).rev() { li { (one_line(attempt)) } }
+                    @for attempt in tries.iter().rev().take(TRIES_LISTED).rev() { li { (one_line(visit, attempt)) } }
                 }
             }
             @if let Some(output) = &step.output {
                 // It does not change any more, so what somebody opened stays open while the page follows.
                 details .more id=(format!("{id}-output")) hx-preserve="true" {
                     summary { (t("Output")) }
-                    (text::excerpt(t("What later steps see"), output))
+                    (text::excerpt(visit.words(), t("What later steps see"), output))
                 }
             }
             @if ended && run.state.is_final() && visit.may_change() { (replay_from(visit, &here, step)) }
@@ -88,12 +89,12 @@ fn link(visit: &Visit, step: &StepRow) -> Markup {
     html! { p { (visit.t("Its event is")) " " a href=(visit.link(&format!("/events/{event}"))) { code { (event) } } } }
 }
 
-fn one_line(row: &RunAttemptRow) -> Markup {
+fn one_line(visit: &Visit, row: &RunAttemptRow) -> Markup {
     let attempt = &row.attempt;
     html! {
         "#" (attempt.number) " "
         @if let Some(status) = attempt.status { strong { (status) } " " }
-        (attempt.class.as_str()) " "
+        (visit.t(class_name(attempt.class))) " "
         span .hint { (time::micros(attempt.timing.total_us)) }
         @if let Some(detail) = &attempt.detail { " " (detail) }
     }
@@ -143,7 +144,7 @@ async fn show(visit: Visit) -> Answer {
         (parts::facts(&facts))
         (link(&visit, step))
         @if let Some(error) = &step.error { (parts::notice(Tone::Bad, html! { p { (error) } })) }
-        @if let Some(output) = &step.output { (text::json(t("What later steps see"), output)) }
+        @if let Some(output) = &step.output { (text::json(visit.words(), t("What later steps see"), output)) }
         @if !tries.is_empty() {
             h2 { (t("Requests")) }
             @if more > 0 { p .hint { (more) " " (t("earlier ones are not shown.")) } }
@@ -165,10 +166,10 @@ fn whole(visit: &Visit, row: &RunAttemptRow) -> Markup {
     }
     html! {
         section .card {
-            h3 { (one_line(row)) }
+            h3 { (one_line(visit, row)) }
             (parts::facts(&facts))
-            @if !attempt.response_head.is_empty() { (text::excerpt(t("Answer's headers"), &attempt.response_head)) }
-            @if !attempt.response_body.is_empty() { (text::excerpt(t("Answer's body"), &attempt.response_body)) }
+            @if !attempt.response_head.is_empty() { (text::excerpt(visit.words(), t("Answer's headers"), &attempt.response_head)) }
+            @if !attempt.response_body.is_empty() { (text::excerpt(visit.words(), t("Answer's body"), &attempt.response_body)) }
             @if attempt.response_bytes > attempt.response_body.len() as u64 {
                 p .hint { (t("Of the answer were read")) " " (text::size(attempt.response_bytes)) "." }
             }

@@ -102,7 +102,7 @@ fn read_only(visit: &Visit, tenant: &Tenant) -> Markup {
             (t("Created"), time::moment(visit, tenant.created)),
             (t("Changed"), time::moment(visit, tenant.updated)),
         ]))
-        @if !values.attributes.is_empty() { (text::json(t("Attributes"), &attributes)) }
+        @if !values.attributes.is_empty() { (text::json(visit.words(), t("Attributes"), &attributes)) }
         @if let Some(types) = &tenant.settings.exposed_event_types {
             details .more { summary { (t("Event types of this product")) " (" (types.len()) ")" } ul { @for name in types { li { code { (name) } } } } }
         }

@@ -122,7 +122,7 @@ fn saved(visit: &Visit, changed: &TenantChanged) -> axum::response::Response {
         @for warning in &changed.warnings { (parts::notice(Tone::Waiting, html! { p { (warning.detail) } })) }
         @if let Some(secret) = &changed.secret {
             p { (t("This is its signing secret. It is shown once: put it into your receiver now.")) }
-            (text::block(t("Signing secret"), secret.expose_secret()))
+            (text::block(visit.words(), t("Signing secret"), secret.expose_secret()))
         }
         p { a .button href=(visit.link("/settings")) { (t("I have it")) } }
     })

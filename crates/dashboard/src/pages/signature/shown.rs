@@ -26,7 +26,7 @@ pub(super) fn finding(visit: &Visit, finding: &Finding, request: &Captured, sign
                 (t("Headers"), html! { (request.headers.len()) }),
                 (t("Body"), html! { (text::size(request.body.len() as u64)) }),
             ]))
-            (text::bytes(t("Body"), &request.body))
+            (text::bytes(visit.words(), t("Body"), &request.body))
         }
     }
 }

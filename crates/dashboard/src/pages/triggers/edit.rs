@@ -209,7 +209,7 @@ pub(super) fn made(visit: &Visit, changed: &TriggerChanged, generated: bool) -> 
             (parts::notice(Tone::Good, html! {
                 p { (t("This is the new secret. Copy it now and give it to the sender: it is not shown again.")) }
             }))
-            (text::block(t("Secret"), secret.expose_secret()))
+            (text::block(visit.words(), t("Secret"), secret.expose_secret()))
         }
         (show::how_to_send(visit, &changed.trigger))
         p { a .button href=(to) { (t("Go to the trigger")) } }

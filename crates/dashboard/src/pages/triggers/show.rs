@@ -131,11 +131,11 @@ pub(super) fn how_to_send(visit: &Visit, trigger: &Trigger) -> Markup {
     );
     html! {
         h2 { (t("Send to it")) }
-        (text::block(t("URL"), &url))
+        (text::block(visit.words(), t("URL"), &url))
         @if signs {
             p { (t("The provider signs its requests with the secret: register the URL there. A request without its signature, such as this, is refused, and shows that the URL is right.")) }
         }
-        (text::block(t("With curl"), &curl))
+        (text::block(visit.words(), t("With curl"), &curl))
     }
 }
 

@@ -158,7 +158,7 @@ fn outcome(visit: &Visit, explained: &Explained) -> Markup {
             (parts::notice(tone, html! { p { (parts::badge(tone, label)) " " (explained.detail) } }))
             @for one in &explained.verification { (verified(visit, one)) }
             @if let Some(dedup) = &explained.dedup { p { (t("It would be known again by")) " " code { (dedup) } "." } }
-            @if let Some(input) = &explained.input { (text::json(t("What the run would begin with"), input.to_string().as_bytes())) }
+            @if let Some(input) = &explained.input { (text::json(visit.words(), t("What the run would begin with"), input.to_string().as_bytes())) }
         }
     }
 }

@@ -79,6 +79,6 @@ fn secret_once(visit: &Visit, secret: &str) -> Markup {
         (parts::notice(Tone::Waiting, html! {
             p { strong { (t("Copy the signing secret now.")) } " " (t("It is shown this once; afterwards only a new one can be made.")) }
         }))
-        (text::block(t("Signing secret"), secret))
+        (text::block(visit.words(), t("Signing secret"), secret))
     }
 }

@@ -68,7 +68,7 @@ fn code(visit: &Visit, recipe: &Recipe) -> Markup {
         @for (index, (language, code)) in recipe::codes(recipe).into_iter().enumerate() {
             details .more open[index == 0] {
                 summary { (language) }
-                (text::block(language, &code))
+                (text::block(visit.words(), language, &code))
             }
         }
     }

@@ -118,7 +118,7 @@ fn form(visit: &Visit, known: Option<&str>, definition: &str, problem: Option<&P
         @if known.is_some() {
             details .more {
                 summary { (t("An example of a definition")) }
-                (text::block(t("An example"), EXAMPLE))
+                (text::block(visit.words(), t("An example"), EXAMPLE))
             }
         }
     }

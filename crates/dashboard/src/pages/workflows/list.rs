@@ -38,7 +38,7 @@ async fn show(visit: Visit) -> Answer {
         @if tenant.inbound.workflows.is_empty() {
             (parts::empty(t("No workflows yet"), html! {
                 p { (t("A workflow is written as YAML or JSON. This one makes an event of each request that a trigger takes:")) }
-                (example())
+                (example(&visit))
                 @if visit.may_change() { p { a .button href=(visit.link("/workflows/new")) { (t("Create a workflow")) } } }
             }))
         } @else {

@@ -52,6 +52,6 @@ pub(crate) fn link(visit: &Visit, workflow: &str, below: &str) -> String {
     visit.link(&format!("/workflows/{}{below}", escaped(workflow)))
 }
 
-fn example() -> Markup {
-    html! { (text::block("An example", EXAMPLE)) }
+fn example(visit: &Visit) -> Markup {
+    html! { (text::block(visit.words(), visit.t("An example"), EXAMPLE)) }
 }

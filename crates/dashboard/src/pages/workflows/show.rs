@@ -85,7 +85,7 @@ pub(super) fn page(
             (start(visit, workflow, problem))
         }
         h2 { (t("Definition")) }
-        (text::json(t("As it was saved"), &definition))
+        (text::json(visit.words(), t("As it was saved"), &definition))
         @if visit.may_change() {
             (parts::danger(
                 visit,
