@@ -4,6 +4,8 @@ use maud::{Markup, html};
 use postrider_domain::limits::JSON_DEPTH_MAX;
 use serde_json::Value;
 
+use crate::words::Words;
+
 /// Members that are shown of one schema. A few references to each other can stand for any number of them.
 const NODES_MAX: usize = 500;
 /// Values of an enum that are shown.
@@ -26,17 +28,19 @@ const BOUNDS: &[(&str, &str)] = &[
 
 /// One way through a schema.
 struct Walk<'a> {
+    words: Words,
     root: &'a Value,
     /// References that are open, innermost last: one of these again is a loop.
     open: Vec<&'a str>,
     left: usize,
 }
 
-pub(super) fn tree(schema: &Value) -> Markup {
-    let mut walk = Walk { root: schema, open: Vec::new(), left: NODES_MAX };
+pub(super) fn tree(words: Words, schema: &Value) -> Markup {
+    let t = |text| words.say(text);
+    let mut walk = Walk { words, root: schema, open: Vec::new(), left: NODES_MAX };
     html! {
         ul .schema { (walk.node("data", false, schema, 0)) }
-        @if walk.left == 0 { p .hint { "More than " (NODES_MAX) " members are not shown here; the JSON has them all." } }
+        @if walk.left == 0 { p .hint { (t("More than {} members are not shown here; the JSON has them all.").replace("{}", &NODES_MAX.to_string())) } }
     }
 }
 
@@ -46,6 +50,8 @@ impl<'a> Walk<'a> {
             return html! {};
         }
         self.left -= 1;
+        let words = self.words;
+        let t = |text| words.say(text);
         let reference = schema.get("$ref").and_then(Value::as_str);
         let again = reference.is_some_and(|reference| self.open.contains(&reference));
         let target = reference.filter(|_| !again).and_then(|reference| self.find(reference));
@@ -56,13 +62,13 @@ impl<'a> Walk<'a> {
         let markup = html! {
             li {
                 code { (name) }
-                " " span .hint { (type_of(shown)) }
-                @if required { " " span .badge { "required" } }
-                @if again { " " span .hint { "the same again: " (reference.unwrap_or_default()) } }
+                " " span .hint { (type_of(words, shown)) }
+                @if required { " " span .badge { (t("required")) } }
+                @if again { " " span .hint { (t("the same again:")) " " (reference.unwrap_or_default()) } }
                 @for (keyword, said) in BOUNDS {
-                    @if let Some(value) = shown.get(*keyword) { " " span .hint { (said) " " code { (plain(value)) } } }
+                    @if let Some(value) = shown.get(*keyword) { " " span .hint { (t(said)) " " code { (plain(value)) } } }
                 }
-                @if let Some(Value::Array(values)) = shown.get("enum") { (one_of_values(values)) }
+                @if let Some(Value::Array(values)) = shown.get("enum") { (one_of_values(words, values)) }
                 @if let Some(description) = described(schema, shown) { p { (description) } }
                 (self.children(shown, depth))
             }
@@ -74,6 +80,8 @@ impl<'a> Walk<'a> {
     }
 
     fn children(&mut self, schema: &'a Value, depth: usize) -> Markup {
+        let words = self.words;
+        let t = |text| words.say(text);
         let mut items: Vec<Markup> = Vec::new();
         let required = |name: &str| {
             let required = schema.get("required").and_then(Value::as_array);
@@ -85,12 +93,12 @@ impl<'a> Walk<'a> {
             }
         }
         if let Some(each @ Value::Object(_)) = schema.get("items") {
-            items.push(self.node("each item", false, each, depth + 1));
+            items.push(self.node(t("each item"), false, each, depth + 1));
         }
         if let Some(each @ Value::Object(_)) = schema.get("additionalProperties") {
-            items.push(self.node("every other member", false, each, depth + 1));
+            items.push(self.node(t("every other member"), false, each, depth + 1));
         }
-        for (keyword, said) in [("oneOf", "one of"), ("anyOf", "any of"), ("allOf", "all of")] {
+        for (keyword, said) in [("oneOf", t("one of")), ("anyOf", t("any of")), ("allOf", t("all of"))] {
             let Some(Value::Array(variants)) = schema.get(keyword) else { continue };
             for variant in variants {
                 items.push(self.node(said, false, variant, depth + 1));
@@ -105,17 +113,21 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn type_of(schema: &Value) -> String {
+fn type_of(words: Words, schema: &Value) -> String {
+    let t = |text| words.say(text);
     match schema {
-        Value::Bool(true) => return "anything".to_owned(),
-        Value::Bool(false) => return "nothing".to_owned(),
+        Value::Bool(true) => return t("anything").to_owned(),
+        Value::Bool(false) => return t("nothing").to_owned(),
         _ => {}
     }
     match schema.get("type") {
         Some(Value::String(name)) => name.clone(),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        Some(Value::Array(names)) => {
+            let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+            names.join(&format!(" {} ", t("or")))
+        }
         _ if schema.get("properties").is_some() => "object".to_owned(),
-        _ => "any".to_owned(),
+        _ => t("any").to_owned(),
     }
 }
 
@@ -124,15 +136,16 @@ fn described<'a>(near: &'a Value, target: &'a Value) -> Option<&'a str> {
     text(near).or_else(|| text(target))
 }
 
-fn one_of_values(values: &[Value]) -> Markup {
+fn one_of_values(words: Words, values: &[Value]) -> Markup {
+    let t = |text| words.say(text);
     html! {
         p .hint {
-            "one of "
+            (t("one of")) " "
             @for (at, value) in values.iter().take(ENUM_MAX).enumerate() {
                 @if at > 0 { ", " }
                 code { (plain(value)) }
             }
-            @if values.len() > ENUM_MAX { " and " (values.len() - ENUM_MAX) " more" }
+            @if values.len() > ENUM_MAX { " " (t("and")) " " (values.len() - ENUM_MAX) " " (t("more")) }
         }
     }
 }
@@ -155,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_schema_reads_as_a_list() {
-        let shown = tree(&json!({
+        let schema = json!({
             "type": "object", "required": ["id"],
             "properties": {
                 "id": {"type": "integer", "minimum": 1, "description": "Of the <order>."},
@@ -163,8 +176,8 @@ mod tests {
                 "lines": {"type": "array", "items": {"$ref": "#/$defs/line"}},
             },
             "$defs": {"line": {"type": "object", "properties": {"sku": {"type": ["string", "null"]}}}},
-        }))
-        .into_string();
+        });
+        let shown = tree(Words::of(None), &schema).into_string();
         for expected in [
             "<code>id</code>",
             "required",
@@ -182,15 +195,15 @@ mod tests {
     fn references_that_go_round_or_multiply_end() {
         let round =
             json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"a": {"$ref": "#/$defs/a"}}}}});
-        assert!(tree(&round).into_string().contains("the same again: #/$defs/a"));
+        assert!(tree(Words::of(None), &round).into_string().contains("the same again: #/$defs/a"));
         let itself = json!({"properties": {"next": {"$ref": "#"}}});
-        assert!(tree(&itself).into_string().len() < 10_000);
+        assert!(tree(Words::of(None), &itself).into_string().len() < 10_000);
         let mut defs = serde_json::Map::new();
         for n in 0..40 {
             let next = format!("#/$defs/d{}", n + 1);
             defs.insert(format!("d{n}"), json!({"properties": {"x": {"$ref": next}, "y": {"$ref": next}}}));
         }
         let wide = json!({"$ref": "#/$defs/d0", "$defs": defs});
-        assert!(tree(&wide).into_string().contains("not shown here"));
+        assert!(tree(Words::of(None), &wide).into_string().contains("not shown here"));
     }
 }

@@ -52,7 +52,7 @@ async fn show(visit: Visit) -> Answer {
         h2 { (t("Schema")) }
         @match event_type.schema.as_ref() {
             Some(given) => {
-                (schema::tree(&serde_json::from_str(&given.text).unwrap_or(Value::Null)))
+                (schema::tree(visit.words(), &serde_json::from_str(&given.text).unwrap_or(Value::Null)))
                 details .more {
                     summary { (t("As JSON Schema")) }
                     (text::json(visit.words(), t("Schema"), given.text.as_bytes()))
