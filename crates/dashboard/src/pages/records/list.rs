@@ -47,7 +47,7 @@ async fn kinds(visit: Visit) -> Answer {
                         }))
                         (list::cell(t("Rules"), html! {
                             @for rule in profile.rules.iter().filter(|rule| rule.record == kind.name) {
-                                (rule_line(rule))
+                                (rule_line(&visit, rule))
                             }
                         }))
                     }
@@ -63,15 +63,16 @@ async fn kinds(visit: Visit) -> Answer {
     Ok(visit.page(t("Records"), body))
 }
 
-fn rule_line(rule: &Rule) -> Markup {
+fn rule_line(visit: &Visit, rule: &Rule) -> Markup {
+    let t = |text| visit.t(text);
     let on = match &rule.on {
-        On::Created => "when it is created".to_owned(),
-        On::Changed => "when it changes".to_owned(),
-        On::Deleted => "when it is deleted".to_owned(),
-        On::BecomesTrue => "when its condition becomes true".to_owned(),
-        On::Due(due) => format!("when {} has come", due.field.join(".")),
+        On::Created => t("when it is created").to_owned(),
+        On::Changed => t("when it changes").to_owned(),
+        On::Deleted => t("when it is deleted").to_owned(),
+        On::BecomesTrue => t("when its condition becomes true").to_owned(),
+        On::Due(due) => t("when {} has come").replace("{}", &due.field.join(".")),
     };
-    html! { div { code { (rule.event) } " " span .hint { (on) @if rule.once { ", once" } } } }
+    html! { div { code { (rule.event) } " " span .hint { (on) @if rule.once { ", " (t("once")) } } } }
 }
 
 pub(super) fn faults_table(visit: &Visit, faults: &[StoredFault]) -> Markup {

@@ -50,15 +50,11 @@ pub(super) fn card(visit: &Visit, problem: Option<&Problem>) -> Markup {
                 @let url = typed.or(webhook.as_ref().map(|webhook| webhook.url.as_str())).unwrap_or_default();
                 @let enabled = match typed { Some(_) => visit.form.is_on("enabled"), None => webhook.as_ref().is_none_or(|webhook| webhook.enabled) };
                 @let secret_set = webhook.as_ref().is_some_and(|webhook| webhook.secret_set);
+                @let secret_changes = secret_changes(visit, secret_set);
                 (parts::form(visit, &visit.link("/settings/webhook"), html! {
                     (fields::text(Field { name: "settings.webhook.url", label: t("URL"), value: url, hint: t("Where events go. https, unless the installation allows http."), required: true, problem }, "url"))
                     (fields::check("enabled", t("Send events there"), enabled))
-                    (fields::choice(Field { name: "secret-change", label: t("Signing secret"), value: visit.form.text("secret-change").unwrap_or_default(), hint: if secret_set { t("Requests are signed with a secret. It is never shown again.") } else { t("No secret is set: requests are not signed.") }, ..Field::default() },
-                        if secret_set {
-                            &[("", "Keep it"), ("generate", "Generate a new one and show it once"), ("given", "Use the one below"), ("remove", "Remove it")]
-                        } else {
-                            &[("generate", "Generate one and show it once"), ("given", "Use the one below"), ("", "None")]
-                        }))
+                    (fields::choice(Field { name: "secret-change", label: t("Signing secret"), value: visit.form.text("secret-change").unwrap_or_default(), hint: if secret_set { t("Requests are signed with a secret. It is never shown again.") } else { t("No secret is set: requests are not signed.") }, ..Field::default() }, &secret_changes))
                     (fields::text(Field { name: "settings.webhook.secret", label: t("Your own secret"), value: "", hint: t("Only where you chose to use the one below."), problem, ..Field::default() }, "password"))
                     div .actions { button type="submit" { (t("Save webhook")) } }
                 }))
@@ -71,6 +67,24 @@ pub(super) fn card(visit: &Visit, problem: Option<&Problem>) -> Markup {
             }
         }
     }
+}
+
+/// What a form can do with the secret, the likeliest first.
+fn secret_changes(visit: &Visit, secret_set: bool) -> Vec<(&'static str, &'static str)> {
+    let t = |text| visit.t(text);
+    if secret_set {
+        return vec![
+            ("", t("Keep it")),
+            ("generate", t("Generate a new one, and show it once")),
+            ("given", t("Use the one below")),
+            ("remove", t("Remove it")),
+        ];
+    }
+    vec![
+        ("generate", t("Generate one, and show it once")),
+        ("given", t("Use the one below")),
+        ("", t("None")),
+    ]
 }
 
 fn state(visit: &Visit, enabled: bool) -> Markup {
