@@ -32,6 +32,11 @@ impl Words {
 
     /// The text in this language; in English where nobody has translated it.
     pub(crate) fn say(self, text: &'static str) -> &'static str {
-        self.dictionary.and_then(|dictionary| dictionary.get(text)).copied().unwrap_or(text)
+        self.known(text).unwrap_or(text)
+    }
+
+    /// The translation, where there is one: of texts that may hold a value, and then have none.
+    pub(crate) fn known(self, text: &str) -> Option<&'static str> {
+        self.dictionary?.get(text).copied()
     }
 }

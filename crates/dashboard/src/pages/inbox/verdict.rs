@@ -5,6 +5,7 @@ use postrider_domain::verify::{Capture, Finding, verify_with_keys};
 use postrider_engine::inbox::Inbox;
 use postrider_store::config::InboxRequestRow;
 
+use crate::pages::signature::finding_sentence;
 use crate::parts::{self, Tone};
 use crate::visit::Visit;
 
@@ -80,6 +81,6 @@ pub(super) fn sentence(visit: &Visit, verdict: &Verdict) -> Markup {
         Verdict::Found(Finding::Holds) => {
             html! { (t("Verified: the signature holds with the webhook's secret, over exactly these bytes.")) }
         }
-        Verdict::Found(finding) => html! { (finding.sentence()) },
+        Verdict::Found(finding) => html! { (finding_sentence(visit, finding)) },
     }
 }

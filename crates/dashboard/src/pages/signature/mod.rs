@@ -4,6 +4,8 @@ mod ask;
 mod judge;
 mod shown;
 
+pub(crate) use shown::sentence as finding_sentence;
+
 use crate::page::Page;
 
 pub(crate) static PAGES: &[&Page] = &[&ask::ASK, &judge::JUDGE];

@@ -17,7 +17,7 @@ pub(super) fn finding(visit: &Visit, finding: &Finding, request: &Captured, sign
     html! {
         (parts::notice(tone, html! {
             @if tone == Tone::Bad { p { strong { (t("It does not hold for this request as it is.")) } } }
-            p { (finding.sentence()) }
+            p { (sentence(visit, finding)) }
         }))
         @if let Some(signed) = signed { (difference(visit, &request.body, signed)) }
         details .more {
@@ -31,6 +31,12 @@ pub(super) fn finding(visit: &Visit, finding: &Finding, request: &Captured, sign
     }
 }
 
+/// Sentences with a name or a number of the request in them are in English.
+pub(crate) fn sentence(visit: &Visit, finding: &Finding) -> String {
+    let sentence = finding.sentence();
+    visit.words().known(&sentence).map_or(sentence, str::to_owned)
+}
+
 /// Bytes that are shown before and after the first that differs.
 const AROUND: usize = 24;
 
@@ -42,14 +48,15 @@ fn difference(visit: &Visit, given: &[u8], signed: &[u8]) -> Markup {
             h2 { (t("Where it differs")) }
             p { (t("The first byte that differs is number")) " " strong { (at + 1) } "." }
             (parts::facts(&[
-                (t("You pasted"), html! { (around(given, at)) " " span .hint { (given.len()) " " (t("bytes")) } }),
-                (t("Was signed"), html! { (around(signed, at)) " " span .hint { (signed.len()) " " (t("bytes")) } }),
+                (t("You pasted"), html! { (around(given, at, t("end"))) " " span .hint { (given.len()) " " (t("bytes")) } }),
+                (t("Was signed"), html! { (around(signed, at, t("end"))) " " span .hint { (signed.len()) " " (t("bytes")) } }),
             ]))
         }
     }
 }
 
-fn around(body: &[u8], at: usize) -> Markup {
+/// `end`: the word for where nothing more comes.
+fn around(body: &[u8], at: usize, end: &str) -> Markup {
     let from = at.saturating_sub(AROUND);
     let to = body.len().min(at + AROUND);
     html! {
@@ -58,7 +65,7 @@ fn around(body: &[u8], at: usize) -> Markup {
             (printable(&body[from..at.min(body.len())]))
             @match body.get(at) {
                 Some(byte) => { mark { (printable(&[*byte])) } (printable(&body[(at + 1).min(to)..to])) },
-                None => mark { "⟨end⟩" },
+                None => mark { "⟨" (end) "⟩" },
             }
             @if to < body.len() { "…" }
         }
@@ -87,6 +94,7 @@ mod tests {
 
     #[test]
     fn the_first_byte_that_differs_is_marked_and_nothing_is_markup() {
+        let around = |body: &[u8], at| around(body, at, "end");
         assert_eq!(around(b"{\"a\": 1}", 5).into_string(), "<code>{&quot;a&quot;:<mark>␠</mark>1}</code>");
         assert_eq!(around(b"ab", 2).into_string(), "<code>ab<mark>⟨end⟩</mark></code>");
         assert_eq!(around(b"ab\n", 2).into_string(), "<code>ab<mark>␊</mark></code>");
