@@ -30,8 +30,14 @@ test("a browser shows the portal in a page of the site that it names, and in no 
     receiver.answers({ headers: { "content-type": "text/html" }, body: `<!doctype html><title>x</title><iframe src="${there}" width="600" height="600"></iframe>` });
     await page.goto(`http://localhost:${here}/`);
     const frame = page.frameLocator("iframe");
-    if (shown) await expect(frame.getByRole("heading", { level: 1 })).toBeVisible();
-    else await expect.poll(() => page.frames()[1]?.url()).toMatch(/^chrome-error:/);
+    if (shown) {
+      await expect(frame.getByRole("heading", { level: 1 })).toBeVisible();
+      // What is over is said in the frame, not by the browser.
+      await frame.getByRole("button", { name: "Sign out" }).click();
+      await expect(frame.getByText("Open this page from your application again.")).toBeVisible();
+      await page.goto(`http://localhost:${here}/`);
+      await expect(frame.getByText("This link has ended or was revoked.")).toBeVisible();
+    } else await expect.poll(() => page.frames()[1]?.url()).toMatch(/^chrome-error:/);
   }
 });
 

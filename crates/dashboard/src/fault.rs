@@ -5,10 +5,12 @@ use http::StatusCode;
 use maud::html;
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::EngineError;
+use postrider_engine::control::Look;
 use postrider_store::StoreError;
 
 use crate::layout::{self, Shell};
 use crate::page::Face;
+use crate::words::Words;
 
 /// What went wrong, and whose fault it was.
 #[derive(Debug)]
@@ -48,7 +50,7 @@ impl Fault {
         }
     }
 
-    pub(crate) fn page(self, shell: Option<&Shell>) -> Response {
+    pub(crate) fn page(self, shell: &Shell) -> Response {
         let (status, title, detail) = match self {
             Self::Refused(problem) => {
                 let title = match problem.code {
@@ -60,32 +62,31 @@ impl Fault {
             }
             Self::Store(error) => {
                 tracing::error!(%error, "page.failed");
-                let detail =
-                    "Postrider could not do it just now, and nothing was changed. Try again in a moment.";
+                let detail = shell
+                    .t("Postrider could not do it just now, and nothing was changed. Try again in a moment.");
                 (503, "Postrider has trouble", detail.to_owned())
             }
         };
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let plain = Shell::bare();
-        let shell = shell.unwrap_or(&plain);
         let body = html! {
             h1 { (shell.t(title)) }
             p .lead { (detail) }
             p { a href=(shell.home) { (shell.t("Go to the start")) } }
         };
-        (status, layout::document(shell, title, body)).into_response()
+        (status, layout::document(shell, shell.t(title), body)).into_response()
     }
 }
 
-/// For who is not signed in, or no longer.
-pub(crate) fn signed_out(face: Face) -> Response {
-    let shell = Shell::bare();
+/// For who is not signed in, or no longer; `look`: of the portal that they were in.
+pub(crate) fn signed_out(face: Face, look: Option<&Look>) -> Response {
+    let shell = Shell::in_words(Words::of(look.and_then(|look| look.language.as_deref())));
+    let t = |text| shell.t(text);
     let body = html! {
-        h1 { "You are signed out" }
+        h1 { (t("You are signed out")) }
         @match face {
-            Face::Portal => p .lead { "Your link has ended. Open this page from your application again." },
+            Face::Portal => p .lead { (t("Your link has ended. Open this page from your application again.")) },
             Face::Dashboard => p .lead { "Your session has ended, and nothing was changed. " a href="/dashboard/login" { "Sign in" } " and do it once more." },
         }
     };
-    (StatusCode::UNAUTHORIZED, layout::document(&shell, "You are signed out", body)).into_response()
+    (StatusCode::UNAUTHORIZED, layout::document(&shell, t("You are signed out"), body)).into_response()
 }

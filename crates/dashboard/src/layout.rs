@@ -105,10 +105,15 @@ impl Item {
 }
 
 impl Shell {
-    /// For those who are not signed in.
+    /// Where nothing is known of who asks.
     pub(crate) fn bare() -> Self {
+        Self::in_words(Words::of(None))
+    }
+
+    /// For those who are not signed in.
+    pub(crate) fn in_words(words: Words) -> Self {
         Self {
-            words: Words::of(None),
+            words,
             face: Face::Dashboard,
             home: "/dashboard/".to_owned(),
             tenant_base: None,

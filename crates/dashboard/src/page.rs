@@ -7,14 +7,15 @@ use axum::RequestExt;
 use axum::body::Body;
 use axum::extract::RawPathParams;
 use axum::response::{IntoResponse, Response};
-use http::{Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::{Role, WebhookUse, check_webhooks};
+use postrider_engine::control::{Look, Role, WebhookUse, check_webhooks};
 
 use crate::fault::Fault;
 use crate::form::Form;
+use crate::layout::Shell;
 use crate::session::{self, Bearer};
 use crate::visit::Visit;
 use crate::{App, fault, guard};
@@ -60,62 +61,59 @@ pub(crate) enum Face {
 const FORM_BYTES_MAX: usize = 1024 * 1024;
 
 impl Page {
-    pub(crate) async fn serve(&'static self, app: Arc<App>, face: Face, request: Request<Body>) -> Response {
-        let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-        let bearer = match session::of_request(&app, face, request.headers()).await {
-            Ok(bearer) => bearer,
-            Err(fault) => return guard::protect(fault.page(None), face, None),
+    pub(crate) async fn serve(
+        &'static self,
+        app: Arc<App>,
+        face: Face,
+        mut request: Request<Body>,
+    ) -> Response {
+        let path: Vec<(String, String)> = match request.extract_parts::<RawPathParams>().await {
+            Ok(path) => path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            Err(_) => {
+                let fault = Fault::from(Problem::not_found("page"));
+                return guard::protect(fault.page(&Shell::bare()), face, None);
+            }
         };
-        let look = bearer.as_ref().map(|bearer| bearer.session.look.clone());
-        let answer = match self.admit(app, face, bearer, request).await {
-            Ok(visit) => {
+        let (parts, body) = request.into_parts();
+        let (bearer, look) = match visitor(&app, face, &parts.headers, &path).await {
+            Ok(visitor) => visitor,
+            Err(fault) => return guard::protect(fault.page(&Shell::bare()), face, None),
+        };
+        let mut visit = Visit::new(app, face, bearer, path, parts);
+        let answer = match self.admit(&mut visit, body).await {
+            Ok(()) => {
                 let shell = visit.shell();
-                (self.handle)(visit).await.unwrap_or_else(|fault| fault.page(Some(&shell)))
+                (self.handle)(visit).await.unwrap_or_else(|fault| fault.page(&shell))
             }
             Err(Stop::SignIn) if face == Face::Dashboard && self.method == Method::GET => {
-                session::to_sign_in(&target)
+                session::to_sign_in(&visit.here())
             }
-            Err(Stop::SignIn) => fault::signed_out(face),
-            Err(Stop::Fault(fault)) => fault.page(None),
+            Err(Stop::SignIn) => fault::signed_out(face, look.as_ref()),
+            Err(Stop::Fault(fault)) => fault.page(&visit.shell()),
         };
         guard::protect(answer, face, look.as_ref())
     }
 
-    async fn admit(
-        &'static self,
-        app: Arc<App>,
-        face: Face,
-        bearer: Option<Bearer>,
-        mut request: Request<Body>,
-    ) -> Result<Visit, Stop> {
-        let path: Vec<(String, String)> = match request.extract_parts::<RawPathParams>().await {
-            Ok(path) => path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-            Err(_) => return Err(Problem::not_found("page").into()),
-        };
-        if self.who != Who::Everybody && bearer.is_none() {
-            return Err(Stop::SignIn);
+    async fn admit(&'static self, visit: &mut Visit, body: Body) -> Result<(), Stop> {
+        if self.who != Who::Everybody {
+            let bearer = visit.bearer().ok_or(Stop::SignIn)?;
+            if self.who != Who::Operator {
+                let tenant = find_tenant(visit, bearer)?;
+                visit.set_tenant(tenant);
+            }
         }
-        let tenant = match (&bearer, self.who) {
-            (_, Who::Everybody | Who::Operator) => None,
-            (None, _) => None,
-            (Some(bearer), _) => Some(find_tenant(&app, face, bearer, &path)?),
-        };
-        if let Some(bearer) = &bearer {
-            self.check_role(bearer, tenant.as_deref())?;
+        if let Some(bearer) = visit.bearer() {
+            self.check_role(bearer, visit.tenant_if_any().map(|tenant| &**tenant))?;
         }
-        let (parts, body) = request.into_parts();
-        let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
-        let form = if self.method == Method::GET {
-            Form::default()
-        } else {
+        if self.method != Method::GET {
             let body = Limited::new(body, FORM_BYTES_MAX).collect().await.map_err(|_| {
                 Problem::new(Code::BodyTooLarge, "The form is too large. Send less, at most 1 MiB in all.")
             })?;
             let form = Form::parse(&body.to_bytes());
-            guard::check_origin(&parts.headers, bearer.as_ref(), &form)?;
-            form
-        };
-        Ok(Visit::new(app, face, bearer, tenant, path, query, form, parts))
+            guard::check_origin(&visit.headers, visit.bearer(), &form)?;
+            visit.form = form;
+        }
+        Ok(())
     }
 
     fn check_role(&self, bearer: &Bearer, tenant: Option<&Tenant>) -> Result<(), Problem> {
@@ -138,19 +136,33 @@ impl Page {
     }
 }
 
-/// The tenant that a page is about: the portal's own, or the one in the path.
-fn find_tenant(
+/// Who asks, and whose look and frame the answer has: also where a portal's session has ended, so that the page which frames it
+/// shows that and no refusal of the browser's.
+async fn visitor(
     app: &App,
     face: Face,
-    bearer: &Bearer,
+    headers: &HeaderMap,
     path: &[(String, String)],
-) -> Result<Arc<Tenant>, Problem> {
-    let catalogue = app.engine.catalogue();
-    let tenant = match face {
+) -> Result<(Option<Bearer>, Option<Look>), Fault> {
+    if let Some(bearer) = session::of_request(app, face, headers).await? {
+        let look = bearer.session.look.clone();
+        return Ok((Some(bearer), Some(look)));
+    }
+    if face == Face::Dashboard {
+        return Ok((None, None));
+    }
+    let opened = path.iter().find(|(name, _)| name == "token").map(|(_, value)| value.as_str());
+    let Some(token) = opened.or_else(|| session::token(app, face, headers)) else { return Ok((None, None)) };
+    Ok((None, app.engine.control().portal_look(token).await?))
+}
+
+/// The tenant that a page is about: the portal's own, or the one in the path.
+fn find_tenant(visit: &Visit, bearer: &Bearer) -> Result<Arc<Tenant>, Problem> {
+    let catalogue = visit.engine().catalogue();
+    let tenant = match visit.face {
         Face::Portal => bearer.session.tenant.and_then(|own| catalogue.tenant(own)),
         Face::Dashboard => {
-            let named = path.iter().find(|(name, _)| name == "tenant").map(|(_, value)| value.as_str());
-            let tenant = named.and_then(|named| catalogue.tenant_by_public_id(named));
+            let tenant = catalogue.tenant_by_public_id(visit.path("tenant"));
             tenant.filter(|tenant| bearer.session.tenant.is_none_or(|own| own == tenant.id))
         }
     };

@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use postrider_domain::limits;
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::control::Session;
 use secrecy::{ExposeSecret, SecretString};
@@ -23,12 +24,17 @@ pub(crate) struct Bearer {
 
 /// The session of a request, if its cookie names one that holds.
 pub(crate) async fn of_request(app: &App, face: Face, headers: &HeaderMap) -> Result<Option<Bearer>, Fault> {
-    let Some(token) = cookie(headers, cookie_name(app, face)) else { return Ok(None) };
+    let Some(token) = token(app, face, headers) else { return Ok(None) };
     let Some(session) = app.engine.control().session_find(token).await? else { return Ok(None) };
     let mut hash = Sha256::new();
     hash.update(b"postrider csrf:");
     hash.update(token);
     Ok(Some(Bearer { session, csrf: hex::encode(hash.finalize()) }))
+}
+
+/// The token in a request's cookie, good or not.
+pub(crate) fn token<'a>(app: &App, face: Face, headers: &'a HeaderMap) -> Option<&'a str> {
+    cookie(headers, cookie_name(app, face))
 }
 
 /// The address to sign in at, with the way back.
@@ -67,7 +73,8 @@ pub(crate) fn begin(
              set POSTRIDER_PUBLIC_URL to its https:// address.",
         ));
     }
-    let seconds = session.expires.since(session.created).as_secs();
+    // The cookie outlasts its session for as long as there is a trace of it: who comes late is told so, in a frame as well.
+    let seconds = (session.expires.since(session.created) + limits::SESSIONS_KEPT).as_secs();
     let cookie = format!(
         "{}={}; Path=/; HttpOnly; Max-Age={seconds}; {}",
         cookie_name(app, face),
@@ -77,9 +84,9 @@ pub(crate) fn begin(
     Ok(with_cookie(&cookie, to))
 }
 
-/// Takes the cookie away again: a browser wants to hear the same about it as when it was set.
-pub(crate) fn end(app: &App, face: Face, session: Option<&Session>, to: &str) -> Response {
-    let site = site(app, face, session);
+/// Takes the dashboard's cookie away again: a browser wants to hear the same about it as when it was set.
+pub(crate) fn end(app: &App, to: &str) -> Response {
+    let (face, site) = (Face::Dashboard, site(app, Face::Dashboard, None));
     with_cookie(&format!("{}=; Path=/; HttpOnly; Max-Age=0; {site}", cookie_name(app, face)), to)
 }
 

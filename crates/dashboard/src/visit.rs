@@ -36,20 +36,23 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    #[expect(clippy::too_many_arguments, reason = "called once, where all of it has just been found")]
+    /// As it came: its tenant is not found and its form not read yet.
     pub(crate) fn new(
         app: Arc<App>,
         face: Face,
         bearer: Option<Bearer>,
-        tenant: Option<Arc<Tenant>>,
         path: Vec<(String, String)>,
-        query: Form,
-        form: Form,
         parts: http::request::Parts,
     ) -> Self {
         let now = app.engine.clock().now();
         let http::request::Parts { headers, uri, method, .. } = parts;
-        Self { app, face, bearer, tenant, path, query, form, headers, uri, method, now }
+        let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
+        let form = Form::default();
+        Self { app, face, bearer, tenant: None, path, query, form, headers, uri, method, now }
+    }
+
+    pub(crate) fn set_tenant(&mut self, tenant: Arc<Tenant>) {
+        self.tenant = Some(tenant);
     }
 
     pub(crate) fn engine(&self) -> &Engine {

@@ -173,8 +173,11 @@ async fn sign_out(visit: Visit, face: Face) -> Answer {
         crate::guard::check_origin(&visit.headers, Some(bearer), &visit.form)?;
         visit.engine().control().session_end(&bearer.session).await?;
     }
-    let to = if face == Face::Dashboard { "/dashboard/login" } else { "/portal/" };
-    Ok(session::end(&visit.app, face, bearer.as_ref().map(|bearer| &bearer.session), to))
+    Ok(match face {
+        Face::Dashboard => session::end(&visit.app, "/dashboard/login"),
+        // Its cookie opens nothing any more, and tells which frame may show that it is over.
+        Face::Portal => see_other("/portal/"),
+    })
 }
 
 /// How a portal is opened.

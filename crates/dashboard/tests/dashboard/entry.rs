@@ -3,7 +3,7 @@
 use postrider_engine::control::{Actor, Created, Look, NewPortalSession, Role};
 use secrecy::ExposeSecret as _;
 
-use crate::world::{OPERATOR, World};
+use crate::world::{OPERATOR, Reply, World};
 
 #[tokio::test]
 async fn a_page_of_a_tenant_is_for_those_who_are_signed_in() {
@@ -65,4 +65,33 @@ async fn a_link_into_another_portal_asks_first() {
     assert!(cookie.starts_with("postrider-portal=prs_") && cookie.contains("HttpOnly"), "{cookie}");
     // What signs in with a key is no link.
     world.stranger().get("/portal/open/prs_unknown").await.expect_status(403);
+}
+
+#[tokio::test]
+async fn a_portal_that_is_over_says_so_in_its_frame_and_its_language() {
+    let world = World::start().await;
+    let tenant = world.tenant("acme", "standard").await;
+    let origins = vec!["https://app.example.com".to_owned()];
+    let look = Look { origins, language: Some("de".to_owned()), ..Look::default() };
+    let new = NewPortalSession { role: Role::Admin, look, lifetime: None };
+    let control = world.engine.control();
+    let made = control.portal_session_create(&Actor::postrider(), &tenant, new, None).await;
+    let Ok(Created::Fresh(made)) = made else { panic!("a session can be made") };
+    let link = format!("/portal/open/{}", made.token.expose_secret());
+    let member = world.opened(&link).await;
+    let frame = |reply: &Reply| reply.headers["content-security-policy"].to_str().unwrap().to_owned();
+    // A page that is not there has the menu of those that are.
+    let missing = member.get("/portal/deliveries/dlv_unknown").await.expect_status(404);
+    assert!(frame(&missing).contains("frame-ancestors https://app.example.com"), "{}", frame(&missing));
+    missing.expect_text("href=\"/portal/webhooks\"").expect_text("Zustellungen");
+    member.post("/portal/sign-out", &[]).await.expect_status(303);
+    for path in ["/portal/", "/portal/webhooks", &link] {
+        let over = member.get(path).await;
+        let status = over.status;
+        assert!(frame(&over).contains("frame-ancestors https://app.example.com"), "{path}: {status}");
+        over.expect_no_text("href=\"/portal/webhooks\"");
+    }
+    member.get("/portal/").await.expect_status(401).expect_text("Abgemeldet");
+    let stranger = world.stranger().get("/portal/").await.expect_status(401);
+    assert!(frame(&stranger).contains("frame-ancestors 'none'"), "{}", frame(&stranger));
 }

@@ -243,6 +243,13 @@ impl Control {
         }
     }
 
+    /// How the portal of this token looks, also when its session has ended; none once it is forgotten.
+    pub async fn portal_look(&self, token: &str) -> Result<Option<Look>, EngineError> {
+        let Some(hash) = hash_of(token) else { return Ok(None) };
+        let row = self.store().portal_session_by_token_any_tenant(&hash).await?;
+        Ok(row.as_ref().map(look).transpose()?)
+    }
+
     /// Signs out.
     pub async fn session_end(&self, session: &Session) -> Result<(), EngineError> {
         let writes = vec![SessionWrite::End { id: session.id }];
@@ -309,12 +316,7 @@ impl Control {
     }
 
     async fn session_row_find(&self, token: &str) -> Result<Option<SessionRow>, EngineError> {
-        // What is no token of ours does not trouble the store.
-        let digits = token.strip_prefix(TOKEN_PREFIX).unwrap_or_default();
-        if digits.len() != 2 * TOKEN_BYTES {
-            return Ok(None);
-        }
-        let hash = signature::sha256(token.as_bytes());
+        let Some(hash) = hash_of(token) else { return Ok(None) };
         Ok(self.store().session_by_token_any_tenant(&hash, self.now()).await?)
     }
 
@@ -362,6 +364,12 @@ impl Control {
         let write = ConfigWrite { at: now, sessions, audit, ..ConfigWrite::default() };
         self.commit(turn, write, After::default()).await
     }
+}
+
+/// What is no token of ours has none, and does not trouble the store.
+fn hash_of(token: &str) -> Option<[u8; 32]> {
+    let digits = token.strip_prefix(TOKEN_PREFIX)?;
+    (digits.len() == 2 * TOKEN_BYTES).then(|| signature::sha256(token.as_bytes()))
 }
 
 fn checked_lifetime(wanted: Option<Duration>) -> Result<Duration, Problem> {

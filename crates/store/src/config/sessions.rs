@@ -56,6 +56,7 @@ const COLUMNS: &str = "SELECT id, token_hash, kind, role, tenant_id, key_id, por
 const BY_TOKEN: &str = " WHERE token_hash = $1 AND ended_ms IS NULL AND expires_ms > $2 \
      AND (key_id IS NULL OR EXISTS (SELECT 1 FROM api_key k WHERE k.id = dashboard_session.key_id AND k.revoked_ms IS NULL)) \
      AND (tenant_id IS NULL OR EXISTS (SELECT 1 FROM tenant t WHERE t.id = dashboard_session.tenant_id AND t.deleted_ms IS NULL))";
+const PORTAL_BY_TOKEN: &str = " WHERE token_hash = $1 AND kind = 2";
 /// Index: `dashboard_session_tenant`.
 const OF_PORTAL: &str = " WHERE tenant_id = $1 AND kind = 2 AND id < $2 ORDER BY id DESC LIMIT $3";
 /// Index: `dashboard_session_live`.
@@ -100,6 +101,15 @@ impl Store {
         let sql = format!("{COLUMNS}{BY_TOKEN}");
         let row = self.read().maybe(sql, &[token_hash.into(), now.into()]).await?;
         row.as_ref().map(SessionRow::read).transpose()
+    }
+
+    /// The session of the portal with this token, also one that has ended. Index: the unique one on `token_hash`.
+    pub async fn portal_session_by_token_any_tenant(
+        &self,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<SessionRow>, StoreError> {
+        let sql = format!("{COLUMNS}{PORTAL_BY_TOKEN}");
+        self.read().maybe(sql, &[token_hash.into()]).await?.as_ref().map(SessionRow::read).transpose()
     }
 
     /// One session, also one that has ended. Index: the primary key.
@@ -193,6 +203,7 @@ mod tests {
             &format!("{COLUMNS}{BY_TOKEN}"),
             &[UNIQUE, "sqlite_autoindex_api_key_1 (id=?)", "sqlite_autoindex_tenant_1 (id=?)"],
         );
+        plans::check(&format!("{COLUMNS}{PORTAL_BY_TOKEN}"), &[UNIQUE]);
         plans::check(USE_LINK, &[UNIQUE]);
         plans::check(
             &format!("{COLUMNS}{OF_PORTAL}"),

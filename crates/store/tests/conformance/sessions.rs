@@ -118,6 +118,10 @@ pub(crate) async fn a_session_ends_with_its_key_and_with_its_tenant(world: &Worl
     assert!(found(world, &of_tenant).await.is_some());
     put_tenant(world, tenant, Over::Version(1), true).await;
     assert_eq!(found(world, &of_tenant).await, None);
+    let store = world.store();
+    let known = store.portal_session_by_token_any_tenant(&of_tenant.token_hash).await.unwrap();
+    assert_eq!(known.as_ref(), Some(&of_tenant), "what it showed is known until it is forgotten");
+    assert_eq!(store.portal_session_by_token_any_tenant(&with_key.token_hash).await.unwrap(), None);
 }
 
 pub(crate) async fn a_link_is_used_by_one_of_many(world: &World) {
