@@ -30,7 +30,8 @@ async fn show(visit: Visit) -> Answer {
     let health = visit.store().webhooks_health(tenant.id, visit.now).await?;
     let health: HashMap<WebhookId, &WebhookHealth> = health.iter().map(|one| (one.webhook, one)).collect();
     let mut webhooks: Vec<&Webhook> = tenant.webhooks.iter().map(|webhook| &**webhook).collect();
-    webhooks.sort_by_cached_key(|webhook| standing::order(webhook, health.get(&webhook.id).copied()));
+    webhooks
+        .sort_by_cached_key(|webhook| standing::order(webhook, health.get(&webhook.id).copied(), visit.now));
     let begin = visit.query.text("cursor").and_then(|cursor| cursor.parse::<usize>().ok()).unwrap_or(0);
     let shown = webhooks.iter().skip(begin).take(list::ROWS);
     let next = begin.saturating_add(list::ROWS);
@@ -66,7 +67,7 @@ async fn show(visit: Visit) -> Answer {
 
 fn row(visit: &Visit, webhook: &Webhook, health: Option<&WebhookHealth>) -> Markup {
     let t = |text| visit.t(text);
-    let standing = Standing::of(webhook, health);
+    let standing = Standing::of(webhook, health, visit.now);
     html! {
         tr {
             (list::cell(t("Webhook"), html! {
@@ -98,7 +99,7 @@ fn waiting(visit: &Visit, health: &WebhookHealth) -> Markup {
     html! {
         @if health.waiting_at_least { (visit.t("at least")) " " }
         (count)
-        @if let Some(since) = since { " " span .hint { (visit.t("oldest")) " " (time::short(visit, since)) } }
+        @if let Some(since) = since { " " span .hint { (visit.t("due")) " " (time::short(visit, since)) } }
     }
 }
 
@@ -119,8 +120,11 @@ fn strip(visit: &Visit, health: &WebhookHealth) -> Markup {
 
 fn tiles(visit: &Visit, webhooks: &[&Webhook], health: &HashMap<WebhookId, &WebhookHealth>) -> Markup {
     let t = |text| visit.t(text);
-    let standings = webhooks.iter().map(|webhook| Standing::of(webhook, health.get(&webhook.id).copied()));
-    let failing = standings.filter(|standing| matches!(standing, Standing::Failing | Standing::Gone)).count();
+    let standings =
+        webhooks.iter().map(|webhook| Standing::of(webhook, health.get(&webhook.id).copied(), visit.now));
+    let failing = standings
+        .filter(|standing| matches!(standing, Standing::Failing | Standing::Gone | Standing::Late))
+        .count();
     let sum = |value: fn(&WebhookHealth) -> u64| health.values().map(|health| value(health)).sum::<u64>();
     let (attempts, succeeded) = (sum(|health| health.attempts), sum(|health| health.succeeded));
     let more = if health.values().any(|health| health.waiting_at_least) { "≥ " } else { "" };

@@ -20,7 +20,7 @@ pub use ledger::LedgerRow;
 pub use minutes::{Minute, Minutes};
 pub use postrider_domain::latency::LATENCY_BUCKETS_MS;
 pub use search::EventSearch;
-pub use statistics::{Backlog, WebhookHour, WebhookStats};
+pub use statistics::{WebhookHour, WebhookStats};
 pub use totals::{Sums, TenantTotals, Totals};
 pub use waiting::{TenantWaiting, WAITING_COUNTED_MAX};
 

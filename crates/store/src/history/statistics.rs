@@ -20,7 +20,7 @@ const LAST: &str = "SELECT last_fired_ms FROM webhook_hour WHERE tenant_id = $1 
 const HOURS: &str = "SELECT hour_ms, attempts, succeeded, le_10ms, le_30ms, le_100ms, le_300ms, le_1s, le_3s, le_10s, over_10s
   FROM webhook_hour WHERE tenant_id = $1 AND webhook_id = $2 AND hour_ms >= $3 AND hour_ms < $4 ORDER BY hour_ms";
 /// Index: `delivery_due`.
-const BACKLOG: &str = "SELECT COUNT(*) AS waiting, MIN(due_ms) AS earliest_due_ms FROM delivery
+const EARLIEST_DUE: &str = "SELECT MIN(due_ms) AS earliest_due_ms FROM delivery
   WHERE tenant_id = $1 AND webhook_id = $2 AND state = 0";
 
 /// Tests are in none of these.
@@ -40,13 +40,6 @@ pub struct WebhookHour {
     pub succeeded: u64,
     /// Finished attempts by duration, in the order of [`LATENCY_BUCKETS_MS`](crate::LATENCY_BUCKETS_MS); the last holds what took longer.
     pub latency: [u64; 8],
-}
-
-/// What waits for a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backlog {
-    pub waiting: u64,
-    pub earliest_due: Option<Timestamp>,
 }
 
 impl Store {
@@ -97,9 +90,13 @@ impl Store {
             .collect()
     }
 
-    pub async fn webhook_backlog(&self, tenant: TenantId, webhook: WebhookId) -> Result<Backlog, StoreError> {
-        let row = self.read().one(BACKLOG, &[tenant.into(), webhook.into()]).await?;
-        Ok(Backlog { waiting: row.get("waiting")?, earliest_due: row.get("earliest_due_ms")? })
+    /// When the first of what waits for a webhook is due: in the past, it waits since then.
+    pub async fn webhook_earliest_due(
+        &self,
+        tenant: TenantId,
+        webhook: WebhookId,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.read().one(EARLIEST_DUE, &[tenant.into(), webhook.into()]).await?.get("earliest_due_ms")
     }
 }
 
@@ -114,7 +111,7 @@ mod tests {
             (SUM, &["PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>?)"][..]),
             (LAST, &["PRIMARY KEY (tenant_id=? AND webhook_id=?)"][..]),
             (HOURS, &["PRIMARY KEY (tenant_id=? AND webhook_id=? AND hour_ms>? AND hour_ms<?)"][..]),
-            (BACKLOG, &["COVERING INDEX delivery_due (tenant_id=? AND webhook_id=?)"][..]),
+            (EARLIEST_DUE, &["COVERING INDEX delivery_due (tenant_id=? AND webhook_id=?)"][..]),
         ] {
             plans::check(sql, plan);
         }

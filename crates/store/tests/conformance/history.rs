@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use postrider_domain::delivery::{DeliveryKind, DeliveryState};
 use postrider_domain::id::DeliveryId;
-use postrider_store::{Backlog, Commit, DeliveryFilter, EventFilter, NewEvent, Order};
+use postrider_store::{Commit, DeliveryFilter, EventFilter, NewEvent, Order};
 
 use crate::world::{SECOND, World};
 
@@ -173,7 +173,7 @@ pub(crate) async fn a_foreign_tenant_sees_nothing(world: &World) {
     assert!(store.attempts(foreign, delivery).await.unwrap().is_empty());
     assert!(store.delivery_list(foreign, &DeliveryFilter::default(), 10).await.unwrap().is_empty());
     assert_eq!(world.event_count(foreign).await, 0);
-    assert_eq!(store.webhook_backlog(foreign, webhook).await.unwrap().waiting, 0);
+    assert_eq!(store.webhook_earliest_due(foreign, webhook).await.unwrap(), None);
     assert!(store.ledger(Some(foreign)).await.unwrap().iter().all(|row| row.accepted == 0));
 }
 
@@ -196,17 +196,15 @@ pub(crate) async fn what_is_due_is_listed_per_webhook(world: &World) {
     assert_eq!(due, expected);
 }
 
-pub(crate) async fn a_backlog_is_counted(world: &World) {
+pub(crate) async fn the_first_of_what_waits_is_found(world: &World) {
     let (tenant, webhook) = (world.tenant(), world.webhook());
-    let empty = Backlog { waiting: 0, earliest_due: None };
-    assert_eq!(world.store().webhook_backlog(tenant, webhook).await.unwrap(), empty);
+    assert_eq!(world.store().webhook_earliest_due(tenant, webhook).await.unwrap(), None);
     let early = world.now();
     for _ in 0..3 {
         world.accept_scheduled(tenant, webhook).await;
         world.pass(SECOND);
     }
-    let three = Backlog { waiting: 3, earliest_due: Some(early) };
-    assert_eq!(world.store().webhook_backlog(tenant, webhook).await.unwrap(), three);
+    assert_eq!(world.store().webhook_earliest_due(tenant, webhook).await.unwrap(), Some(early));
 }
 
 pub(crate) async fn a_webhook_is_seen_as_it_was_at_a_version(world: &World) {

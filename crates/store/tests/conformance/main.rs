@@ -120,7 +120,7 @@ behaviours! {
         an_event_shows_all_its_deliveries,
         a_foreign_tenant_sees_nothing,
         what_is_due_is_listed_per_webhook,
-        a_backlog_is_counted,
+        the_first_of_what_waits_is_found,
         a_webhook_is_seen_as_it_was_at_a_version,
     }
     pages {

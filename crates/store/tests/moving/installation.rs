@@ -809,7 +809,7 @@ impl Installation {
             for webhook in webhooks {
                 see("stats", &store.webhook_stats(*tenant, *webhook, self.now).await.unwrap());
                 see("hours", &store.webhook_hours(*tenant, *webhook, begin, self.now).await.unwrap());
-                see("backlog", &store.webhook_backlog(*tenant, *webhook).await.unwrap());
+                see("due", &store.webhook_earliest_due(*tenant, *webhook).await.unwrap());
             }
             let all = EventFilter::default();
             let oldest = Order::OldestFirst { after: None };

@@ -45,7 +45,8 @@ async fn show(visit: Visit) -> Answer {
     let failed = visit.store().delivery_page(tenant, &of_failed, list::ROWS).await?;
     let (failed, looked_until) = (failed.deliveries, failed.looked_until);
     let newest = visit.store().delivery_page(tenant, &filter, DELIVERIES_SHOWN).await?.deliveries;
-    let standing = Standing::of_one(&webhook, &stats, &newest);
+    let earliest_due = visit.store().webhook_earliest_due(tenant, webhook.id).await?;
+    let standing = Standing::of_one(&webhook, &stats, &newest, earliest_due, visit.now);
     let charts = charts::section(&visit, &webhook).await?;
     // Its schedule may take hours: what fails is told before the last of its attempts.
     let of_open = DeliveryFilter { state: Some(DeliveryState::Scheduled), ..filter.clone() };

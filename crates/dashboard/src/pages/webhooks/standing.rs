@@ -1,10 +1,12 @@
 //! How a webhook stands, in one word with its reason, and the order in which the health page lists them: worst first.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use maud::{Markup, html};
 use postrider_domain::delivery::{AttemptClass, DeliveryKind, DeliveryState};
 use postrider_domain::latency::{LatencyBound, percentile};
+use postrider_domain::time::Timestamp;
 use postrider_engine::catalogue::{DisabledReason, Webhook};
 use postrider_store::{StoredDelivery, WebhookHealth, WebhookStats};
 
@@ -18,6 +20,8 @@ pub(crate) enum Standing {
     Failing,
     /// Switched off because the receiver answered 410.
     Gone,
+    /// On, and what is due has not been sent for [`LATE_AFTER`].
+    Late,
     /// On, and a request of the last 24 hours was not taken.
     Shaky,
     On,
@@ -28,8 +32,9 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(webhook: &Webhook, health: Option<&WebhookHealth>) -> Self {
+    pub(crate) fn of(webhook: &Webhook, health: Option<&WebhookHealth>, now: Timestamp) -> Self {
         let figures = health.map(|health| Figures {
+            is_late: is_late(health.earliest_due, now),
             attempts: health.attempts,
             succeeded: health.succeeded,
             newest_fails: health.newest.is_some_and(|newest| fails(newest.state, newest.class)),
@@ -37,11 +42,18 @@ impl Standing {
         Self::decide(webhook.enabled, webhook.disabled_reason, figures.unwrap_or_default())
     }
 
-    /// Of one webhook whose newest deliveries are at hand, newest first.
-    pub(crate) fn of_one(webhook: &Webhook, stats: &WebhookStats, newest: &[StoredDelivery]) -> Self {
+    /// Of one webhook whose newest deliveries are at hand, newest first; `earliest_due`: of what waits.
+    pub(crate) fn of_one(
+        webhook: &Webhook,
+        stats: &WebhookStats,
+        newest: &[StoredDelivery],
+        earliest_due: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
         let told = newest.iter().filter(|one| one.kind != DeliveryKind::Test);
         let newest = told.into_iter().find(|one| one.last_class.is_some() || one.state.is_final());
         let figures = Figures {
+            is_late: is_late(earliest_due, now),
             attempts: stats.attempts,
             succeeded: stats.succeeded,
             newest_fails: newest.is_some_and(|newest| fails(newest.state, newest.last_class)),
@@ -57,8 +69,9 @@ impl Standing {
         }
         match figures.attempts {
             // What failed longer than a day ago says nothing about today.
+            1.. if figures.newest_fails => Self::Failing,
+            _ if figures.is_late => Self::Late,
             0 => Self::Quiet,
-            _ if figures.newest_fails => Self::Failing,
             attempts if figures.succeeded < attempts => Self::Shaky,
             _ => Self::On,
         }
@@ -68,6 +81,7 @@ impl Standing {
         match self {
             Self::Failing => "failing",
             Self::Gone | Self::Off => "off",
+            Self::Late => "late",
             Self::Shaky | Self::On | Self::Quiet => "on",
         }
     }
@@ -78,6 +92,7 @@ impl Standing {
             Self::Failing => "The newest delivery was not accepted.",
             Self::Gone => "The receiver answered 410 Gone.",
             Self::Off => "Switched off by a person.",
+            Self::Late => "What is due has waited for more than a minute.",
             Self::Shaky => "Some requests were not accepted.",
             Self::On => "Every request was accepted.",
             Self::Quiet => "Nothing was sent in 24 hours.",
@@ -87,7 +102,7 @@ impl Standing {
     const fn tone(self) -> Tone {
         match self {
             Self::Failing | Self::Gone => Tone::Bad,
-            Self::Shaky => Tone::Waiting,
+            Self::Late | Self::Shaky => Tone::Waiting,
             Self::On => Tone::Good,
             Self::Quiet | Self::Off => Tone::Plain,
         }
@@ -104,6 +119,14 @@ struct Figures {
     attempts: u64,
     succeeded: u64,
     newest_fails: bool,
+    is_late: bool,
+}
+
+/// What is due is on its way within moments, unless its receiver is slow or its rate is limited.
+const LATE_AFTER: Duration = Duration::from_secs(60);
+
+fn is_late(earliest_due: Option<Timestamp>, now: Timestamp) -> bool {
+    earliest_due.is_some_and(|due| now.since(due) > LATE_AFTER)
 }
 
 /// Retries that are still to come do not make a webhook well.
@@ -116,8 +139,9 @@ fn fails(state: DeliveryState, class: Option<AttemptClass>) -> bool {
 pub(crate) fn order(
     webhook: &Webhook,
     health: Option<&WebhookHealth>,
+    now: Timestamp,
 ) -> (Standing, u64, Reverse<u64>, String) {
-    let standing = Standing::of(webhook, health);
+    let standing = Standing::of(webhook, health, now);
     let (permille, waiting) =
         health.map_or((1000, 0), |health| (permille(health.succeeded, health.attempts), health.waiting));
     (standing, permille, Reverse(waiting), webhook.name.to_lowercase())
@@ -144,7 +168,9 @@ mod tests {
 
     #[test]
     fn a_webhook_stands_as_its_switch_and_its_newest_delivery_say() {
-        let figures = |attempts, succeeded, newest_fails| Figures { attempts, succeeded, newest_fails };
+        let figures =
+            |attempts, succeeded, newest_fails| Figures { attempts, succeeded, newest_fails, is_late: false };
+        let late = |figures| Figures { is_late: true, ..figures };
         let gone = Some(DisabledReason::Gone);
         for (enabled, reason, figures, expected) in [
             (true, None, figures(10, 9, true), Standing::Failing),
@@ -153,8 +179,18 @@ mod tests {
             (true, None, figures(10, 9, false), Standing::Shaky),
             (true, None, figures(10, 10, false), Standing::On),
             (true, None, figures(0, 0, true), Standing::Quiet),
+            (true, None, late(figures(10, 9, true)), Standing::Failing),
+            (true, None, late(figures(10, 10, false)), Standing::Late),
+            (true, None, late(figures(0, 0, false)), Standing::Late),
+            (false, None, late(figures(0, 0, false)), Standing::Off),
         ] {
             assert_eq!(Standing::decide(enabled, reason, figures), expected);
+        }
+        let now = Timestamp::from_unix_ms(100_000);
+        let due = |ms| Some(Timestamp::from_unix_ms(ms));
+        assert!(is_late(due(39_999), now));
+        for due in [due(40_000), due(200_000), None] {
+            assert!(!is_late(due, now));
         }
         assert!(fails(DeliveryState::Scheduled, Some(AttemptClass::Timeout)));
         assert!(!fails(DeliveryState::Delivered, Some(AttemptClass::Success)));
@@ -163,10 +199,10 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first() {
-        use Standing::{Failing, Gone, Off, On, Quiet, Shaky};
-        let mut all = [Off, Quiet, On, Shaky, Gone, Failing];
+        use Standing::{Failing, Gone, Late, Off, On, Quiet, Shaky};
+        let mut all = [Off, Quiet, On, Shaky, Late, Gone, Failing];
         all.sort();
-        assert_eq!(all, [Failing, Gone, Shaky, On, Quiet, Off]);
+        assert_eq!(all, [Failing, Gone, Late, Shaky, On, Quiet, Off]);
         assert!(permille(3, 10) < permille(9, 10));
         assert_eq!(permille(0, 0), 1000);
     }
