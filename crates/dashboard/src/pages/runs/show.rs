@@ -41,11 +41,14 @@ async fn show(visit: Visit) -> Answer {
     let body = html! {
         (parts::heading(&format!("{} {workflow}", t("Run of")), html! {}))
         (parts::done(&visit, &[("cancelled", "Cancelled. No further step begins; a request under way is not called back.")]))
+        // Above what grows while the run goes on, so that it stays where it is.
+        details .more {
+            summary { (t("Where it came from, and with what")) }
+            (origin(&visit, &row, &workflow))
+            h2 { (t("Input")) }
+            (text::json(visit.words(), t("What it began with"), &input))
+        }
         (course)
-        h2 { (t("Where it came from")) }
-        (origin(&visit, &row, &workflow))
-        h2 { (t("Input")) }
-        (text::json(visit.words(), t("What it began with"), &input))
     };
     Ok(visit.page(&format!("{} {id}", t("Run")), body))
 }

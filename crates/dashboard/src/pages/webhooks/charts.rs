@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::ToSpan as _;
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use postrider_domain::latency::{LatencyBound, percentile};
 use postrider_domain::limits;
@@ -17,21 +19,30 @@ use crate::visit::Visit;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE_MS: i64 = 60_000;
 
 /// A range that can be looked at.
 struct Range {
     name: &'static str,
     label: &'static str,
-    /// How long a bar stands for, and how many there are.
-    step: Duration,
+    step: Step,
     bars: u32,
 }
 
+/// How long a bar stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Minute,
+    Hour,
+    /// So many hours of the tenant's clock, from its midnight.
+    PartOfDay(i8),
+}
+
 static RANGES: &[Range] = &[
-    Range { name: "1h", label: "1 hour", step: MINUTE, bars: 60 },
-    Range { name: "24h", label: "24 hours", step: HOUR, bars: 24 },
-    Range { name: "7d", label: "7 days", step: Duration::from_secs(6 * 3600), bars: 28 },
-    Range { name: "30d", label: "30 days", step: Duration::from_secs(24 * 3600), bars: 30 },
+    Range { name: "1h", label: "1 hour", step: Step::Minute, bars: 60 },
+    Range { name: "24h", label: "24 hours", step: Step::Hour, bars: 24 },
+    Range { name: "7d", label: "7 days", step: Step::PartOfDay(6), bars: 28 },
+    Range { name: "30d", label: "30 days", step: Step::PartOfDay(24), bars: 30 },
 ];
 
 /// What happened in a bar's time.
@@ -49,12 +60,13 @@ pub(super) async fn section(visit: &Visit, webhook: &Webhook) -> Result<Markup, 
     let t = |text| visit.t(text);
     let asked = visit.query.text("range");
     let range = RANGES.iter().find(|range| Some(range.name) == asked).unwrap_or(&RANGES[1]);
-    let (first, bars, cut) = read(visit, webhook, range).await?;
+    let begins = begins(range, visit.now, &visit.zone());
+    let (bars, cut) = read(visit, webhook, range, &begins).await?;
     let buckets: Vec<Bucket> = bars
         .iter()
-        .enumerate()
-        .map(|(index, bar)| Bucket {
-            label: time::stamp(visit, first.plus(range.step * index as u32)),
+        .zip(&begins)
+        .map(|(bar, begin)| Bucket {
+            label: time::stamp(visit, *begin),
             succeeded: bar.succeeded,
             failed: bar.attempts.saturating_sub(bar.succeeded),
         })
@@ -78,6 +90,7 @@ pub(super) async fn section(visit: &Visit, webhook: &Webhook) -> Result<Markup, 
                     figure .card { figcaption { (t("Requests: accepted, and not accepted")) } (chart::outcomes(visit.words(), t("Requests over time"), &buckets)) }
                     figure .card { figcaption { (t("Latency: p50 solid, p95 dashed")) } (chart::lines(t("Latency over time"), &[("p50", &p50), ("p95", &p95)])) }
                 }
+                @if range.step == Step::Minute { p .hint { (t("Retries of what was published before this hour are not among these; the 24 hours have them.")) } }
                 @if cut { p .hint { (t("There was more than a chart by the minute looks at: its earliest minutes are not complete.")) } }
                 details .more {
                     summary { (t("The numbers as a table")) }
@@ -88,32 +101,54 @@ pub(super) async fn section(visit: &Visit, webhook: &Webhook) -> Result<Markup, 
     })
 }
 
-/// The bars of a range, from the first one's beginning.
+/// When each bar of a range begins; the last is the running one.
+fn begins(range: &Range, now: Timestamp, zone: &TimeZone) -> Vec<Timestamp> {
+    let back = (0..range.bars).rev();
+    match range.step {
+        Step::Minute => {
+            let running = Timestamp::from_unix_ms(now.unix_ms().div_euclid(MINUTE_MS) * MINUTE_MS);
+            back.map(|n| running.minus(MINUTE * n)).collect()
+        }
+        Step::Hour => back.map(|n| now.hour().minus(HOUR * n)).collect(),
+        Step::PartOfDay(hours) => {
+            let civil = now.to_jiff().to_zoned(zone.clone()).datetime();
+            let running = civil.date().at(civil.hour() / hours * hours, 0, 0, 0);
+            // A time that a clock skips is the moment of its change.
+            back.filter_map(|n| running.checked_sub(i64::from(hours).hours() * i64::from(n)).ok())
+                .filter_map(|begin| begin.to_zoned(zone.clone()).ok())
+                .map(|begin| Timestamp::from_jiff(begin.timestamp()))
+                .collect()
+        }
+    }
+}
+
+/// The bars of a range, one for each of `begins`, and whether the first ones are not whole. An hour belongs to the bar in which
+/// it begins: where a zone is half an hour off, its days are so too.
 async fn read(
     visit: &Visit,
     webhook: &Webhook,
     range: &Range,
-) -> Result<(Timestamp, Vec<Bar>, bool), StoreError> {
+    begins: &[Timestamp],
+) -> Result<(Vec<Bar>, bool), StoreError> {
     let tenant = visit.tenant().id;
-    let step_ms = range.step.as_millis() as i64;
-    let running = Timestamp::from_unix_ms(visit.now.unix_ms().div_euclid(step_ms) * step_ms);
-    let first = running.minus(range.step * (range.bars - 1));
-    let until = running.plus(range.step);
-    let place = |at: Timestamp| ((at.unix_ms() - first.unix_ms()).div_euclid(step_ms)).max(0) as usize;
-    let mut bars = vec![Bar::default(); range.bars as usize];
-    if range.step == MINUTE {
+    let (first, until) = (begins.first().copied().unwrap_or(visit.now), visit.now.plus(HOUR));
+    let mut bars = vec![Bar::default(); begins.len()];
+    let place = |at: Timestamp| begins.partition_point(|begin| *begin <= at).checked_sub(1);
+    if range.step == Step::Minute {
         let store = visit.store();
         let minutes =
             store.webhook_minutes(tenant, webhook.id, first, until, limits::MINUTES_ATTEMPTS_MAX).await?;
         for minute in &minutes.minutes {
-            let Some(bar) = bars.get_mut(place(minute.minute)) else { continue };
+            let Some(at) = place(minute.minute) else { continue };
+            let bar = &mut bars[at];
             (bar.attempts, bar.succeeded) = (minute.attempts, minute.succeeded);
             (bar.p50_ms, bar.p95_ms) = (minute.p50_ms, minute.p95_ms);
         }
-        return Ok((first, bars, minutes.cut));
+        return Ok((bars, minutes.cut));
     }
     for hour in visit.store().webhook_hours(tenant, webhook.id, first, until).await? {
-        let Some(bar) = bars.get_mut(place(hour.hour)) else { continue };
+        let Some(at) = place(hour.hour) else { continue };
+        let bar = &mut bars[at];
         bar.attempts += hour.attempts;
         bar.succeeded += hour.succeeded;
         for (sum, count) in bar.latency.iter_mut().zip(hour.latency) {
@@ -124,7 +159,7 @@ async fn read(
         bar.p50_ms = percentile(&bar.latency, 0.5).map(bound_ms);
         bar.p95_ms = percentile(&bar.latency, 0.95).map(bound_ms);
     }
-    Ok((first, bars, false))
+    Ok((bars, false))
 }
 
 fn bound_ms(bound: LatencyBound) -> u64 {
@@ -165,4 +200,38 @@ pub(super) fn tally<T: std::hash::Hash + Eq + Copy + Ord>(
     let mut counts: Vec<(T, usize)> = counts.into_iter().collect();
     counts.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(name: &str, now: &str) -> Vec<String> {
+        let range = RANGES.iter().find(|range| range.name == name).unwrap();
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let begins = begins(range, Timestamp::parse_rfc3339(now).unwrap(), &zone);
+        assert_eq!(begins.len(), range.bars as usize);
+        begins.iter().rev().take(3).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn days_are_those_of_the_tenants_zone_also_where_its_clock_changes() {
+        // On 2026-10-25 Berlin goes from +02:00 to +01:00.
+        assert_eq!(
+            shown("30d", "2026-10-26T12:00:00Z"),
+            ["2026-10-25T23:00:00.000Z", "2026-10-24T22:00:00.000Z", "2026-10-23T22:00:00.000Z"]
+        );
+        assert_eq!(
+            shown("7d", "2026-10-25T06:30:00Z"),
+            ["2026-10-25T05:00:00.000Z", "2026-10-24T22:00:00.000Z", "2026-10-24T16:00:00.000Z"]
+        );
+        assert_eq!(
+            shown("24h", "2026-10-25T00:59:00Z"),
+            ["2026-10-25T00:00:00.000Z", "2026-10-24T23:00:00.000Z", "2026-10-24T22:00:00.000Z"]
+        );
+        assert_eq!(
+            shown("1h", "2026-10-25T00:59:59Z"),
+            ["2026-10-25T00:59:00.000Z", "2026-10-25T00:58:00.000Z", "2026-10-25T00:57:00.000Z"]
+        );
+    }
 }
