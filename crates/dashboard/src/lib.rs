@@ -26,7 +26,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodFilter, get, on};
+use postrider_domain::time::Timestamp;
 use postrider_engine::Engine;
+use tokio::sync::Mutex;
 use tower_http::compression::CompressionLayer;
 
 use page::{Face, Page};
@@ -42,11 +44,14 @@ pub struct Options {
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) public_url: String,
+    /// Before then no live page looks at the store. Whoever looks holds the lock: the looks of all pages follow one another.
+    pub(crate) next_look: Mutex<Timestamp>,
 }
 
 /// All pages, to be merged with the API.
 pub fn router(engine: Engine, options: Options) -> Router {
-    let app = Arc::new(App { engine, public_url: options.public_url });
+    let next_look = Mutex::new(engine.clock().now());
+    let app = Arc::new(App { engine, public_url: options.public_url, next_look });
     let mut router = Router::new();
     for page in pages::PUBLIC {
         let face = if page.path.starts_with("/portal/") { Face::Portal } else { Face::Dashboard };

@@ -228,6 +228,11 @@ impl Engine {
         self.0.outbound.stirrings.watch(tenant)
     }
 
+    /// Lets go everybody who watches, before the listener waits for requests under way.
+    pub fn end_watches(&self) {
+        self.0.outbound.stirrings.end();
+    }
+
     /// What became of an event at every webhook, or exactly why not.
     pub async fn explain(&self, tenant: &Tenant, event: &StoredEvent) -> Result<Explained, StoreError> {
         explain::explain(self.store(), tenant, event).await

@@ -68,6 +68,7 @@ impl Running {
 
     /// Ends well: requests under way are answered, attempts under way end or are handed back, all results are written.
     pub(crate) async fn stop(self) {
+        self.engine.end_watches();
         // The listener may have ended by itself; then there is nobody to tell.
         let _ = self.stop_listening.send(());
         if let Err(error) = self.listening.await {

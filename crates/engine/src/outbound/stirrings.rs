@@ -18,6 +18,7 @@ pub struct Stirrings {
     /// How many watch, in all: most of the time none.
     count: AtomicUsize,
     watched: Mutex<HashMap<TenantId, Watched>>,
+    ended: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -32,6 +33,7 @@ pub struct Changes {
     stirrings: Arc<Stirrings>,
     tenant: TenantId,
     heard: watch::Receiver<()>,
+    ended: watch::Receiver<bool>,
 }
 
 impl Stirrings {
@@ -52,7 +54,7 @@ impl Stirrings {
         entry.by += 1;
         let heard = entry.teller.subscribe();
         self.count.fetch_add(1, Ordering::Release);
-        Ok(Changes { stirrings: self.clone(), tenant, heard })
+        Ok(Changes { stirrings: self.clone(), tenant, heard, ended: self.ended.subscribe() })
     }
 
     /// Something of this tenant is on disk that was not before: an event, or what became of a delivery.
@@ -63,6 +65,11 @@ impl Stirrings {
         if let Some(watched) = self.watched.lock().expect(POISON).get(&tenant) {
             watched.teller.send_replace(());
         }
+    }
+
+    /// Nobody is told anything more: who watches is let go, so that a stop need not wait for pages that are open.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
     }
 
     fn left(&self, tenant: TenantId) {
@@ -78,11 +85,13 @@ impl Stirrings {
 }
 
 impl Changes {
-    /// Waits until something has changed since the last call, or since it began to watch. Many changes are one.
-    pub async fn next(&mut self) {
-        if self.heard.changed().await.is_err() {
-            // Its teller lives as long as it does.
-            std::future::pending::<()>().await;
+    /// Waits until something has changed since the last call, or since it began to watch. Many changes are one. False: the
+    /// server stops, and nothing more is told.
+    pub async fn next(&mut self) -> bool {
+        tokio::select! {
+            // Both tellers live as long as it does.
+            _ = self.ended.wait_for(|ended| *ended) => false,
+            told = self.heard.changed() => told.is_ok(),
         }
     }
 }
@@ -103,7 +112,7 @@ mod tests {
     async fn is_told(changes: &mut Changes) -> bool {
         tokio::select! {
             biased;
-            () = changes.next() => true,
+            told = changes.next() => told,
             () = tokio::task::yield_now() => false,
         }
     }
@@ -125,6 +134,16 @@ mod tests {
         drop(one);
         stirrings.stirred(ONE);
         assert!(is_told(&mut also).await);
+    }
+
+    #[tokio::test]
+    async fn a_stop_lets_go_who_watches_and_who_comes_late() {
+        let stirrings = Arc::new(Stirrings::default());
+        let mut early = stirrings.watch(ONE).expect("there is room");
+        stirrings.end();
+        assert!(!early.next().await);
+        assert!(!early.next().await);
+        assert!(!stirrings.watch(ONE).expect("there is room").next().await);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! `/deliveries/live`: what changes in the list of deliveries, as it happens, for a page that is open.
 //!
 //! A wake of this process says that something of the tenant changed, and a slow look stands behind it for what other nodes did.
-//! Each look is the list's own query: what came or changed since the look before goes out as rows. However much happens, there is
-//! one look in half a second at most, and looks take a tenth of the time at most, so that deliveries are not slowed.
+//! Each look is the list's own query: what came or changed since the look before goes out as rows. However much happens, a page has
+//! one look in half a second at most, its looks take a tenth of the time at most, and those of all pages together half of it, so that
+//! deliveries are not slowed.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -85,8 +86,8 @@ impl Watch {
     /// Waits for something to tell.
     async fn next(&mut self) -> Told {
         loop {
-            if self.rest_until.is_some() {
-                self.wait().await;
+            if self.rest_until.is_some() && !self.wait().await {
+                return Told::End;
             }
             match self.look().await {
                 Ok(Some(rows)) => return Told::Rows(rows),
@@ -96,20 +97,25 @@ impl Watch {
         }
     }
 
-    async fn wait(&mut self) {
+    /// False: the server stops.
+    async fn wait(&mut self) -> bool {
         let clock = self.visit.engine().clock().clone();
-        tokio::select! {
-            () = self.changes.next() => {}
-            () = clock.sleep(LOOK_EVERY_MAX) => {}
-        }
+        let goes_on = tokio::select! {
+            goes_on = self.changes.next() => goes_on,
+            () = clock.sleep(LOOK_EVERY_MAX) => true,
+        };
         if let Some(rest_until) = self.rest_until {
             clock.sleep(rest_until.since(clock.now())).await;
         }
+        goes_on
     }
 
     /// `Err`: it has ended.
     async fn look(&mut self) -> Result<Option<String>, ()> {
         let clock = self.visit.engine().clock().clone();
+        let app = self.visit.app.clone();
+        let mut next_look = app.next_look.lock().await;
+        clock.sleep(next_look.since(clock.now())).await;
         let now = clock.now();
         self.visit.now = now;
         if now.since(self.began) >= LASTS_MAX {
@@ -124,6 +130,8 @@ impl Watch {
         // A store in trouble is looked at again later.
         let page = page.inspect_err(|error| tracing::debug!(%error, "live.look_failed"));
         let took = clock.now().since(now);
+        *next_look = clock.now().plus(took);
+        drop(next_look);
         self.rest_until = Some(clock.now().plus(LOOK_EVERY_MIN.max(took * REST_PER_LOOK)));
         let Ok(page) = page else { return Ok(None) };
         let seen = |delivery: &StoredDelivery| Seen {
