@@ -5,12 +5,14 @@ use std::sync::Arc;
 use postrider_domain::id::{InboxId, InboxRequestId, TenantId};
 use postrider_domain::limits;
 use postrider_domain::problem::{Code, Problem};
-use postrider_store::config::{ConfigWrite, InboxRequestRow, InboxRow, InboxWrite, Over, TenantWrite};
+use postrider_store::config::{
+    ConfigWrite, IdempotencyRow, InboxRequestRow, InboxRow, InboxWrite, Over, TenantWrite,
+};
 use serde_json::json;
 
 use super::audit::Act;
 use super::change::{After, Turn};
-use super::{Actor, Control, Role, assemble};
+use super::{Actor, Control, Created, Repeatable, Role, assemble};
 use crate::catalogue::Tenant;
 use crate::error::EngineError;
 use crate::inbox::{Inbox, SLUG_BYTES};
@@ -19,9 +21,17 @@ const WRITERS: [Role; 2] = [Role::Operator, Role::Admin];
 
 impl Control {
     /// Makes an inbox: operator, or admin of the tenant.
-    pub async fn inbox_create(&self, actor: &Actor, tenant: &Arc<Tenant>) -> Result<Inbox, EngineError> {
+    pub async fn inbox_create(
+        &self,
+        actor: &Actor,
+        tenant: &Arc<Tenant>,
+        again: Option<Repeatable<'_, Inbox>>,
+    ) -> Result<Created<Inbox>, EngineError> {
         actor.require(&WRITERS, Some(tenant.id))?;
         let turn = self.turn().await;
+        if let Some(answer) = self.repeated(again.as_ref()).await? {
+            return Ok(Created::Replayed(answer));
+        }
         let tenant = self.tenant_now(tenant.id).await?;
         super::webhooks::check_plan(&tenant)?;
         if self.store().inboxes(tenant.id).await?.len() >= limits::INBOXES_PER_TENANT_MAX {
@@ -44,8 +54,10 @@ impl Control {
             before: None,
             after: Some(json!({ "status": row.status })),
         };
-        self.inbox_commit(turn, actor, &tenant, InboxWrite::Put(row.clone()), act).await?;
-        Ok(self.inbox_shown(row))
+        let inbox = self.inbox_shown(row.clone());
+        let kept = again.map(|again| again.row(&inbox));
+        self.inbox_commit(turn, actor, &tenant, InboxWrite::Put(row), act, kept).await?;
+        Ok(Created::Fresh(inbox))
     }
 
     /// What an inbox answers from now on: operator, or admin of the tenant.
@@ -75,7 +87,7 @@ impl Control {
             before: Some(json!({ "status": before.status })),
             after: Some(json!({ "status": status })),
         };
-        self.inbox_commit(turn, actor, &tenant, InboxWrite::Put(row.clone()), act).await?;
+        self.inbox_commit(turn, actor, &tenant, InboxWrite::Put(row.clone()), act, None).await?;
         Ok(self.inbox_shown(row))
     }
 
@@ -97,7 +109,7 @@ impl Control {
             after: None,
         };
         let delete = InboxWrite::Delete { tenant: tenant.id, id: inbox };
-        self.inbox_commit(turn, actor, &tenant, delete, act).await
+        self.inbox_commit(turn, actor, &tenant, delete, act, None).await
     }
 
     /// A tenant's inboxes, newest first.
@@ -133,6 +145,7 @@ impl Control {
         tenant: &Tenant,
         change: InboxWrite,
         act: Act,
+        idempotency: Option<IdempotencyRow>,
     ) -> Result<(), EngineError> {
         let now = self.now();
         // The tenant's next version: of two nodes that write at once, one is told to try again.
@@ -147,6 +160,7 @@ impl Control {
             }),
             inboxes: vec![change],
             audit: vec![self.audit_row(actor, Some(tenant), now, act)],
+            idempotency,
             ..ConfigWrite::default()
         };
         self.commit(turn, write, After { tenant: Some(next), ..After::default() }).await

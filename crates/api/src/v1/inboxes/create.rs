@@ -5,7 +5,7 @@ use postrider_engine::control::Role;
 
 use super::{INBOX, View};
 use crate::auth::{Access, Gate, Scope};
-use crate::endpoint::{Answer, Call, Endpoint, Gives, Takes, answer};
+use crate::endpoint::{Answer, Call, Endpoint, Gives, Takes, answer_created, written};
 
 pub(crate) static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,
@@ -22,6 +22,6 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
 };
 
 async fn handle(call: Call) -> Answer {
-    let inbox = call.app.engine.control().inbox_create(&call.actor(), call.tenant()).await?;
-    answer(StatusCode::CREATED, &View::of(&call.app.public_url, &inbox))
+    let created = call.app.engine.control().inbox_create(&call.actor(), call.tenant(), None).await?;
+    answer_created(StatusCode::CREATED, created, |inbox| written(&View::of(&call.app.public_url, inbox)))
 }

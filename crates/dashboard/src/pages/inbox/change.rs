@@ -2,6 +2,8 @@
 
 use http::Method;
 use postrider_domain::id::InboxId;
+use postrider_engine::control::{Created, Repeatable};
+use postrider_engine::inbox::Inbox;
 
 use super::list;
 use crate::form::escaped;
@@ -31,10 +33,16 @@ pub(super) static DELETE: Page = Page {
 
 /// `?for=webhook`: somebody is about to register a webhook and has no receiver.
 async fn new(visit: Visit) -> Answer {
-    let inbox = visit.engine().control().inbox_create(&visit.actor(), visit.tenant()).await?;
-    let to = match visit.query.text("for") {
-        Some("webhook") => format!("/webhooks/new?url={}", escaped(&list::address(&visit, &inbox))),
+    let to = |inbox: &Inbox| match visit.query.text("for") {
+        Some("webhook") => format!("/webhooks/new?url={}", escaped(&list::address(&visit, inbox))),
         _ => format!("/inbox/{}", inbox.id),
+    };
+    let kept = |inbox: &Inbox| to(inbox).into_bytes();
+    let again = visit.idem().map(|idem| Repeatable { idem, answer: &kept });
+    let made = visit.engine().control().inbox_create(&visit.actor(), visit.tenant(), again).await?;
+    let to = match &made {
+        Created::Fresh(inbox) => to(inbox),
+        Created::Replayed(kept) => String::from_utf8_lossy(kept).into_owned(),
     };
     Ok(see_other(&visit.link(&to)))
 }
