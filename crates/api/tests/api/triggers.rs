@@ -226,6 +226,25 @@ async fn a_secret_can_be_replaced_at_once() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_made_is_one_that_the_preset_takes() {
+    let world = acme().await;
+    for (preset, begins) in [("standard-webhooks", "whsec_"), ("basic", "postrider:"), ("github", "")] {
+        let made = json!({"type": "webhook", "generateSecret": true, "verification": {"preset": preset}});
+        let trigger = recorder(&world, &made).await;
+        let first = trigger["secret"].as_str().expect("it is shown").to_owned();
+        let path = format!("{}/secret/rotate", trigger_path(&trigger));
+        let rotated = world.operator(Method::POST, path, "acme").json(&json!({})).send().await;
+        let second = rotated.expect_status(200).str("/secret");
+        for secret in [&first, &second] {
+            assert!(secret.starts_with(begins) && secret.len() > 40, "{preset}: {} bytes", secret.len());
+        }
+        assert_ne!(first, second);
+    }
+    let made = json!({"type": "webhook", "generateSecret": true, "verification": {"preset": "discord"}});
+    create(&world, &made).send().await.expect_status(422);
+}
+
+#[tokio::test]
 async fn a_rotation_that_cannot_be_changes_nothing() {
     let world = acme().await;
     let ours = recorder(&world, &json!({"type": "webhook", "secret": OURS})).await;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderName;
 
 use super::handshake::Handshake;
@@ -343,6 +345,19 @@ impl Preset {
     /// Whether there is a verify token to configure beside the secret.
     pub fn takes_verify_token(&self) -> bool {
         self.handshakes.iter().any(Handshake::takes_verify_token)
+    }
+
+    /// A secret of these bytes as the preset takes one. None: it takes a public key, and only the provider has the other half.
+    pub fn secret_of(&self, random: &[u8; 32]) -> Option<String> {
+        let scheme = self.schemes.first()?;
+        if scheme.algorithm.is_public_key() {
+            return None;
+        }
+        Some(match scheme.key {
+            KeyForm::Whsec => format!("whsec_{}", BASE64.encode(random)),
+            KeyForm::UserPassword => format!("postrider:{}", hex::encode(random)),
+            _ => hex::encode(random),
+        })
     }
 
     pub(super) fn dedup_of(&self, scheme: usize) -> &[DedupTemplate] {

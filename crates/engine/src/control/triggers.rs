@@ -22,7 +22,7 @@ use crate::catalogue::Tenant;
 use crate::error::EngineError;
 use crate::inbound::registered::{Registered, RegisteredWorkflow};
 use crate::inbound::trigger::{
-    HEADER_SECRET, NONE, OpenSecret, Trigger, TriggerParts, TriggerSettings, Verification, no_clock,
+    HEADER_SECRET, NONE, OpenSecret, Trigger, TriggerParts, TriggerSettings, Verification, no_clock, preset,
 };
 
 const WRITERS: [Role; 2] = [Role::Operator, Role::Admin];
@@ -115,7 +115,8 @@ impl Control {
         let mut settings = read_settings(new.settings)?;
         let id = TriggerId::new(now, self.random());
         let mut secrets = new.secrets;
-        let generated = new.generate_secret.then(|| SecretString::from(self.random_text(SECRET_BYTES)));
+        let verification = settings.verification.as_ref();
+        let generated = new.generate_secret.then(|| self.new_secret(verification)).transpose()?;
         if generated.is_some() && !secrets.is_empty() {
             return Err(Problem::at(
                 Code::InvalidField,
@@ -183,7 +184,8 @@ impl Control {
             (settings.cron.clone(), settings.every.clone(), settings.timezone.clone())
         };
         let mut settings = patched(&known.settings, patch.settings)?;
-        let generated = patch.generate_secret.then(|| SecretString::from(self.random_text(SECRET_BYTES)));
+        let verification = settings.verification.as_ref();
+        let generated = patch.generate_secret.then(|| self.new_secret(verification)).transpose()?;
         let replaced: Option<Vec<SecretString>> = match (patch.secrets, &generated) {
             (given, Some(generated)) => {
                 Some(given.unwrap_or_default().into_iter().chain([generated.clone()]).collect())
@@ -301,7 +303,8 @@ impl Control {
         }
         let now = self.now();
         let until = now.plus(overlap);
-        let new = secret.unwrap_or_else(|| self.random_text(SECRET_BYTES).into());
+        let verification = known.settings.verification.as_ref();
+        let new = secret.map_or_else(|| self.new_secret(verification), Ok)?;
         let mut rows = vec![self.trigger_secret(&tenant, trigger, Part::Secret, &new, now)];
         for mut row in self.trigger_secret_rows(&tenant, trigger).await? {
             if self.is_secret(&row) {
@@ -418,6 +421,22 @@ impl Control {
 
     fn is_secret(&self, row: &TriggerSecretRow) -> bool {
         matches!(open(self.store(), row), Ok((Part::Secret, _)))
+    }
+
+    /// In the form that the trigger's preset takes.
+    fn new_secret(&self, verification: Option<&Verification>) -> Result<SecretString, Problem> {
+        let mut random = Zeroizing::new([0; SECRET_BYTES]);
+        self.random().fill(random.as_mut());
+        let preset =
+            verification.filter(|verification| verification.preset != NONE).map(preset).transpose()?;
+        let text = preset.map_or_else(|| Some(hex::encode(*random)), |preset| preset.secret_of(&random));
+        text.map(SecretString::from).ok_or_else(|| {
+            Problem::at(
+                Code::InvalidField,
+                "secret",
+                "This provider signs with a key of its own, which cannot be made here. Give the public key that it shows.",
+            )
+        })
     }
 
     pub(super) fn random_text(&self, bytes: usize) -> String {

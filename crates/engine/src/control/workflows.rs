@@ -184,7 +184,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     let goes_on =
         bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'));
     // Names of routes beside those of workflows.
-    let taken = name == "webhooks";
+    let taken = matches!(name, "webhooks" | "new");
     if begins && goes_on && name.len() <= NAME_BYTES_MAX && !taken {
         return Ok(());
     }
@@ -193,7 +193,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
         "name",
         format!(
             "A workflow's name has 1 to {NAME_BYTES_MAX} characters of a-z 0-9 - and _, begins with a letter or digit, and is \
-             not `webhooks`."
+             neither `webhooks` nor `new`."
         ),
     ))
 }

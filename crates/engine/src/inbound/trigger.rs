@@ -471,7 +471,8 @@ fn verifiers(
     ends.into_iter().map(verifier).collect()
 }
 
-fn preset(verification: &Verification) -> Result<Arc<Preset>, Problem> {
+/// The preset that a trigger names, or its own.
+pub(crate) fn preset(verification: &Verification) -> Result<Arc<Preset>, Problem> {
     if verification.preset == CUSTOM {
         let Some(scheme) = &verification.scheme else {
             return Err(Problem::at(
