@@ -267,7 +267,7 @@ pub const WAITING_COUNTED_IN_ALL: usize = 50_000;
 pub const WAITING_COUNTED_PER_WEBHOOK_MIN: usize = 50;
 pub const WAITING_COUNTED_PER_WEBHOOK_MAX: usize = 10_000;
 /// Rows that one request for a filtered list of deliveries looks at: some 60 ms with their events.
-pub const DELIVERIES_LOOKED_AT_MAX: usize = 20_000;
+pub const DELIVERIES_LOOKED_AT_MAX: usize = 10_000;
 /// The same of events, where a list wants one type only.
 pub const EVENTS_LOOKED_AT_MAX: usize = 20_000;
 /// Events that one search in payloads looks at, how many bytes of them, how far back, and how many it shows.

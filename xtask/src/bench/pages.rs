@@ -98,6 +98,14 @@ const LIVE_SLOT: usize = 0;
 const LIVE_TENANT: &str = "bench-live";
 const LIVE_RATE: u32 = 1000;
 
+/// Of the tenant whose events the live tail showed: 40,000 of them, each with one delivery.
+const PAGES_AFTER_TAIL: &[&str] = &[
+    "/dashboard/t/{live}/search?q=nothing+has+this",
+    "/dashboard/t/{live}/deliveries?type=never.seen",
+    "/dashboard/t/{live}/deliveries?code=500",
+    "/dashboard/t/{live}/events?type=never.seen",
+];
+
 pub(super) async fn measure(server: &Server, sink: &Sink, scale: Scale) -> Result<Vec<Figure>> {
     let filled = fill(server, sink, scale).await?;
     let mut api = server.api().await?;
@@ -111,6 +119,9 @@ pub(super) async fn measure(server: &Server, sink: &Sink, scale: Scale) -> Resul
         figures.extend(look(&mut api, &session, &filled.name(page), page).await?);
     }
     figures.extend(tail(server, sink, &session, scale).await?);
+    for page in PAGES_AFTER_TAIL {
+        figures.extend(look(&mut api, &session, &page.replace("{live}", LIVE_TENANT), page).await?);
+    }
     figures.push(Figure::new("peak memory", server.memory_peak_mib()?, Unit::Mib, Asked::Nothing));
     Ok(figures)
 }
