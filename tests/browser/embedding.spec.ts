@@ -34,7 +34,7 @@ test("a browser shows the portal in a page of the site that it names, and in no 
       await expect(frame.getByRole("heading", { level: 1 })).toBeVisible();
       // What is over is said in the frame, not by the browser.
       await frame.getByRole("button", { name: "Sign out" }).click();
-      await expect(frame.getByText("Open this page from your application again.")).toBeVisible();
+      await expect(frame.getByText("This session is over.")).toBeVisible();
       await page.goto(`http://localhost:${here}/`);
       await expect(frame.getByText("This link has ended or was revoked.")).toBeVisible();
     } else await expect.poll(() => page.frames()[1]?.url()).toMatch(/^chrome-error:/);

@@ -5,12 +5,10 @@ use http::StatusCode;
 use maud::html;
 use postrider_domain::problem::{Code, Problem};
 use postrider_engine::EngineError;
-use postrider_engine::control::Look;
 use postrider_store::StoreError;
 
 use crate::layout::{self, Shell};
 use crate::page::Face;
-use crate::words::Words;
 
 /// What went wrong, and whose fault it was.
 #[derive(Debug)]
@@ -77,16 +75,15 @@ impl Fault {
     }
 }
 
-/// For who is not signed in, or no longer; `look`: of the portal that they were in.
-pub(crate) fn signed_out(face: Face, look: Option<&Look>) -> Response {
-    let shell = Shell::in_words(Words::of(look.and_then(|look| look.language.as_deref())));
+/// For who is not signed in, or no longer.
+pub(crate) fn signed_out(face: Face, shell: &Shell) -> Response {
     let t = |text| shell.t(text);
     let body = html! {
         h1 { (t("You are signed out")) }
         @match face {
-            Face::Portal => p .lead { (t("Your link has ended. Open this page from your application again.")) },
+            Face::Portal => p .lead { (t("This session is over. Open this page from your application again, or sign in with a key once more.")) },
             Face::Dashboard => p .lead { "Your session has ended, and nothing was changed. " a href="/dashboard/login" { "Sign in" } " and do it once more." },
         }
     };
-    (StatusCode::UNAUTHORIZED, layout::document(&shell, t("You are signed out"), body)).into_response()
+    (StatusCode::UNAUTHORIZED, layout::document(shell, t("You are signed out"), body)).into_response()
 }

@@ -106,16 +106,11 @@ impl Item {
 
 impl Shell {
     /// Where nothing is known of who asks.
-    pub(crate) fn bare() -> Self {
-        Self::in_words(Words::of(None))
-    }
-
-    /// For those who are not signed in.
-    pub(crate) fn in_words(words: Words) -> Self {
+    pub(crate) fn bare(face: Face) -> Self {
         Self {
-            words,
-            face: Face::Dashboard,
-            home: "/dashboard/".to_owned(),
+            words: Words::of(None),
+            face,
+            home: if face == Face::Portal { "/portal/" } else { "/dashboard/" }.to_owned(),
             tenant_base: None,
             tenant_name: String::new(),
             role: None,
@@ -132,7 +127,7 @@ impl Shell {
     }
 
     pub(crate) fn of(visit: &Visit) -> Self {
-        let look = visit.bearer().map(|bearer| bearer.session.look.clone()).unwrap_or_default();
+        let look = visit.look().clone();
         let tenant = visit.tenant_if_any();
         Self {
             words: visit.words(),
@@ -149,7 +144,8 @@ impl Shell {
             theme: visit.theme(),
             name: look.name,
             logo: look.logo,
-            has_accent: look.accent.is_some(),
+            // Its sheet is for who is signed in.
+            has_accent: look.accent.is_some() && visit.bearer().is_some(),
         }
     }
 

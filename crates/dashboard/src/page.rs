@@ -71,15 +71,15 @@ impl Page {
             Ok(path) => path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             Err(_) => {
                 let fault = Fault::from(Problem::not_found("page"));
-                return guard::protect(fault.page(&Shell::bare()), face, None);
+                return guard::protect(fault.page(&Shell::bare(face)), face, None);
             }
         };
         let (parts, body) = request.into_parts();
         let (bearer, look) = match visitor(&app, face, &parts.headers, &path).await {
             Ok(visitor) => visitor,
-            Err(fault) => return guard::protect(fault.page(&Shell::bare()), face, None),
+            Err(fault) => return guard::protect(fault.page(&Shell::bare(face)), face, None),
         };
-        let mut visit = Visit::new(app, face, bearer, path, parts);
+        let mut visit = Visit::new(app, face, bearer, look.clone(), path, parts);
         let answer = match self.admit(&mut visit, body).await {
             Ok(()) => {
                 let shell = visit.shell();
@@ -88,7 +88,7 @@ impl Page {
             Err(Stop::SignIn) if face == Face::Dashboard && self.method == Method::GET => {
                 session::to_sign_in(&visit.here())
             }
-            Err(Stop::SignIn) => fault::signed_out(face, look.as_ref()),
+            Err(Stop::SignIn) => fault::signed_out(face, &visit.shell()),
             Err(Stop::Fault(fault)) => fault.page(&visit.shell()),
         };
         guard::protect(answer, face, look.as_ref())
@@ -151,9 +151,13 @@ async fn visitor(
     if face == Face::Dashboard {
         return Ok((None, None));
     }
-    let opened = path.iter().find(|(name, _)| name == "token").map(|(_, value)| value.as_str());
-    let Some(token) = opened.or_else(|| session::token(app, face, headers)) else { return Ok((None, None)) };
-    Ok((None, app.engine.control().portal_look(token).await?))
+    let opened = path.iter().filter(|(name, _)| name == "token").map(|(_, value)| value.as_str());
+    for token in opened.chain(session::tokens(app, face, headers)) {
+        if let Some(look) = app.engine.control().portal_look(token).await? {
+            return Ok((None, Some(look)));
+        }
+    }
+    Ok((None, None))
 }
 
 /// The tenant that a page is about: the portal's own, or the one in the path.

@@ -1,5 +1,7 @@
 //! Who is signed in: the session's cookie, and the ways to get one.
 
+use std::time::Duration;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{COOKIE, HOST, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -12,7 +14,7 @@ use sha2::{Digest, Sha256};
 use crate::App;
 use crate::fault::Fault;
 use crate::form::escaped;
-use crate::page::Face;
+use crate::page::{Face, see_other};
 
 /// A session, and what its forms must carry.
 #[derive(Debug, Clone)]
@@ -22,19 +24,24 @@ pub(crate) struct Bearer {
     pub(crate) csrf: String,
 }
 
-/// The session of a request, if its cookie names one that holds.
+/// The session of a request, if one of its cookies names one that holds.
 pub(crate) async fn of_request(app: &App, face: Face, headers: &HeaderMap) -> Result<Option<Bearer>, Fault> {
-    let Some(token) = token(app, face, headers) else { return Ok(None) };
-    let Some(session) = app.engine.control().session_find(token).await? else { return Ok(None) };
-    let mut hash = Sha256::new();
-    hash.update(b"postrider csrf:");
-    hash.update(token);
-    Ok(Some(Bearer { session, csrf: hex::encode(hash.finalize()) }))
+    for token in tokens(app, face, headers) {
+        let Some(session) = app.engine.control().session_find(token).await? else { continue };
+        let mut hash = Sha256::new();
+        hash.update(b"postrider csrf:");
+        hash.update(token);
+        return Ok(Some(Bearer { session, csrf: hex::encode(hash.finalize()) }));
+    }
+    Ok(None)
 }
 
-/// The token in a request's cookie, good or not.
-pub(crate) fn token<'a>(app: &App, face: Face, headers: &'a HeaderMap) -> Option<&'a str> {
-    cookie(headers, cookie_name(app, face))
+/// A browser keeps one cookie for pages in a frame and one for pages by themselves, and may send both.
+const TOKENS_MAX: usize = 4;
+
+/// The tokens in a request's cookies, good or not.
+pub(crate) fn tokens<'a>(app: &App, face: Face, headers: &'a HeaderMap) -> impl Iterator<Item = &'a str> {
+    cookies(headers, cookie_name(app, face)).take(TOKENS_MAX)
 }
 
 /// The address to sign in at, with the way back.
@@ -73,8 +80,9 @@ pub(crate) fn begin(
              set POSTRIDER_PUBLIC_URL to its https:// address.",
         ));
     }
-    // The cookie outlasts its session for as long as there is a trace of it: who comes late is told so, in a frame as well.
-    let seconds = (session.expires.since(session.created) + limits::SESSIONS_KEPT).as_secs();
+    // In a frame the cookie outlasts its session for as long as there is a trace of it: who comes late is told so there.
+    let more = if is_framed(face, Some(session)) { limits::SESSIONS_KEPT } else { Duration::ZERO };
+    let seconds = (session.expires.since(session.created) + more).as_secs();
     let cookie = format!(
         "{}={}; Path=/; HttpOnly; Max-Age={seconds}; {}",
         cookie_name(app, face),
@@ -84,20 +92,27 @@ pub(crate) fn begin(
     Ok(with_cookie(&cookie, to))
 }
 
-/// Takes the dashboard's cookie away again: a browser wants to hear the same about it as when it was set.
-pub(crate) fn end(app: &App, to: &str) -> Response {
-    let (face, site) = (Face::Dashboard, site(app, Face::Dashboard, None));
+/// Takes the cookie away again: a browser wants to hear the same about it as when it was set. One of a frame stays: it opens
+/// nothing any more, and tells which site may show that it is over.
+pub(crate) fn end(app: &App, face: Face, session: Option<&Session>, to: &str) -> Response {
+    if is_framed(face, session) {
+        return see_other(to);
+    }
+    let site = site(app, face, session);
     with_cookie(&format!("{}=; Path=/; HttpOnly; Max-Age=0; {site}", cookie_name(app, face)), to)
 }
 
 /// Where a cookie is good: within our own pages or, of a portal in a frame, within the site that frames it.
 pub(crate) fn site(app: &App, face: Face, session: Option<&Session>) -> &'static str {
-    let is_framed = face == Face::Portal && session.is_some_and(|session| !session.look.origins.is_empty());
-    match (is_secure(app), is_framed) {
+    match (is_secure(app), is_framed(face, session)) {
         (true, true) => "SameSite=None; Secure; Partitioned",
         (true, false) => "SameSite=Lax; Secure",
         (false, _) => "SameSite=Lax",
     }
+}
+
+fn is_framed(face: Face, session: Option<&Session>) -> bool {
+    face == Face::Portal && session.is_some_and(|session| !session.look.origins.is_empty())
 }
 
 fn with_cookie(cookie: &str, to: &str) -> Response {
@@ -121,11 +136,15 @@ fn cookie_name(app: &App, face: Face) -> &'static str {
     }
 }
 
-pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+    cookies(headers, name).next()
+}
+
+fn cookies<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(known, _)| *known == name)
+        .filter(move |(known, _)| *known == name)
         .map(|(_, value)| value)
 }
 

@@ -9,7 +9,7 @@ use postrider_domain::problem::{Code, Problem};
 use postrider_domain::time::Timestamp;
 use postrider_engine::Engine;
 use postrider_engine::catalogue::Tenant;
-use postrider_engine::control::{Actor, Idem, Role, WebhookUse, check_webhooks};
+use postrider_engine::control::{Actor, Idem, Look, Role, WebhookUse, check_webhooks};
 use postrider_store::Store;
 use sha2::{Digest, Sha256};
 
@@ -25,6 +25,8 @@ pub(crate) struct Visit {
     pub(crate) app: Arc<App>,
     pub(crate) face: Face,
     bearer: Option<Bearer>,
+    /// Of the session, also of one that has ended.
+    look: Look,
     tenant: Option<Arc<Tenant>>,
     path: Vec<(String, String)>,
     pub(crate) query: Form,
@@ -41,6 +43,7 @@ impl Visit {
         app: Arc<App>,
         face: Face,
         bearer: Option<Bearer>,
+        look: Option<Look>,
         path: Vec<(String, String)>,
         parts: http::request::Parts,
     ) -> Self {
@@ -48,7 +51,8 @@ impl Visit {
         let http::request::Parts { headers, uri, method, .. } = parts;
         let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
         let form = Form::default();
-        Self { app, face, bearer, tenant: None, path, query, form, headers, uri, method, now }
+        let look = look.unwrap_or_default();
+        Self { app, face, bearer, look, tenant: None, path, query, form, headers, uri, method, now }
     }
 
     pub(crate) fn set_tenant(&mut self, tenant: Arc<Tenant>) {
@@ -190,9 +194,12 @@ impl Visit {
         hex::encode(bytes)
     }
 
+    pub(crate) fn look(&self) -> &Look {
+        &self.look
+    }
+
     pub(crate) fn words(&self) -> Words {
-        let language = self.bearer.as_ref().and_then(|bearer| bearer.session.look.language.as_deref());
-        Words::of(language)
+        Words::of(self.look.language.as_deref())
     }
 
     /// The sentence in the visitor's language.

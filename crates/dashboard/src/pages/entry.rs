@@ -173,11 +173,8 @@ async fn sign_out(visit: Visit, face: Face) -> Answer {
         crate::guard::check_origin(&visit.headers, Some(bearer), &visit.form)?;
         visit.engine().control().session_end(&bearer.session).await?;
     }
-    Ok(match face {
-        Face::Dashboard => session::end(&visit.app, "/dashboard/login"),
-        // Its cookie opens nothing any more, and tells which frame may show that it is over.
-        Face::Portal => see_other("/portal/"),
-    })
+    let to = if face == Face::Dashboard { "/dashboard/login" } else { "/portal/" };
+    Ok(session::end(&visit.app, face, bearer.as_ref().map(|bearer| &bearer.session), to))
 }
 
 /// How a portal is opened.
@@ -195,7 +192,7 @@ async fn portal_open(visit: Visit, asked: Asked) -> Answer {
     let Some(session) = session else {
         return Err(Problem::new(
             Code::Forbidden,
-            "This link has ended or was revoked. Open this page from your application again.",
+            visit.t("This link has ended or was revoked. Open this page from your application again."),
         )
         .into());
     };

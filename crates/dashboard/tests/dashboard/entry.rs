@@ -91,7 +91,37 @@ async fn a_portal_that_is_over_says_so_in_its_frame_and_its_language() {
         assert!(frame(&over).contains("frame-ancestors https://app.example.com"), "{path}: {status}");
         over.expect_no_text("href=\"/portal/webhooks\"");
     }
-    member.get("/portal/").await.expect_status(401).expect_text("Abgemeldet");
+    member.get("/portal/").await.expect_status(401).expect_text("Diese Sitzung ist beendet.");
+    member
+        .get(&link)
+        .await
+        .expect_status(403)
+        .expect_text("Dieser Link ist abgelaufen oder wurde widerrufen.");
     let stranger = world.stranger().get("/portal/").await.expect_status(401);
     assert!(frame(&stranger).contains("frame-ancestors 'none'"), "{}", frame(&stranger));
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_does_not_hide_one_that_holds() {
+    let world = World::start().await;
+    let tenant = world.tenant("acme", "standard").await;
+    let open = async |origins: &[&str]| {
+        let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+        let new =
+            NewPortalSession { role: Role::Admin, look: Look { origins, ..Look::default() }, lifetime: None };
+        let made =
+            world.engine.control().portal_session_create(&Actor::postrider(), &tenant, new, None).await;
+        let Ok(Created::Fresh(made)) = made else { panic!("a session can be made") };
+        world.opened(&format!("/portal/open/{}", made.token.expose_secret())).await
+    };
+    let (over, mut holds) = (open(&["https://app.example.com"]).await, open(&[]).await);
+    let left = over.post("/portal/sign-out", &[]).await.expect_status(303);
+    assert!(!left.headers.contains_key("set-cookie"), "its frame goes on to say that it is over");
+    // A browser may send both: one is of a frame, one of a page by itself.
+    let own = holds.cookie.clone();
+    holds.cookie = format!("{}; {own}", over.cookie);
+    holds.get("/portal/").await.expect_status(200);
+    let left = holds.post("/portal/sign-out", &[]).await.expect_status(303);
+    assert!(left.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+    holds.get("/portal/").await.expect_status(401);
 }

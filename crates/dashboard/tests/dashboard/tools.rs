@@ -1,5 +1,7 @@
 //! Tools of a tenant: the inbox, the signature helper, portal links, scans.
 
+use std::collections::HashSet;
+
 use postrider_engine::control::Role;
 
 use crate::world::{PUBLIC_URL, Visitor, World};
@@ -36,6 +38,25 @@ async fn what_a_webhook_sends_to_an_inbox_stands_there_verified() {
     viewer.post(&format!("{page}/delete"), &[]).await.expect_status(403);
     admin.post(&format!("{page}/delete"), &[]).await.expect_status(303);
     admin.get(&page).await.expect_status(404);
+}
+
+#[tokio::test]
+async fn two_forms_that_are_sent_twice_make_two_inboxes() {
+    let world = World::start().await;
+    world.tenant("acme", "standard").await;
+    let admin = world.member("acme", Role::Admin).await;
+    for (id, path) in
+        [("0123456789abcdef", "/portal/inbox/new"), ("fedcba9876543210", "/portal/inbox/new?for=webhook")]
+    {
+        let form = [("form", id)];
+        let first = admin.post(path, &form).await.expect_status(303);
+        let second = admin.post(path, &form).await.expect_status(303);
+        assert_eq!(first.location(), second.location());
+    }
+    let page = admin.get("/portal/inbox").await.expect_status(200);
+    let shown: HashSet<&str> =
+        page.text.split(&format!("{PUBLIC_URL}/inbox/")).skip(1).map(|rest| &rest[..40]).collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
 }
 
 #[tokio::test]

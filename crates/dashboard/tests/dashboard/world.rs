@@ -40,7 +40,7 @@ pub(crate) struct World {
 /// Somebody with a browser: a cookie jar of one cookie, and the token that their forms carry.
 pub(crate) struct Visitor<'w> {
     world: &'w World,
-    cookie: String,
+    pub(crate) cookie: String,
     csrf: String,
 }
 
