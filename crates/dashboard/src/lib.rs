@@ -14,6 +14,7 @@ mod fault;
 mod form;
 mod guard;
 mod layout;
+mod looks;
 mod page;
 mod pages;
 mod parts;
@@ -26,11 +27,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::routing::{MethodFilter, get, on};
-use postrider_domain::time::Timestamp;
 use postrider_engine::Engine;
-use tokio::sync::Mutex;
 use tower_http::compression::CompressionLayer;
 
+use looks::Looks;
 use page::{Face, Page};
 
 /// What the pages need to know beyond the engine.
@@ -44,14 +44,13 @@ pub struct Options {
 pub(crate) struct App {
     pub(crate) engine: Engine,
     pub(crate) public_url: String,
-    /// Before then no live page looks at the store. Whoever looks holds the lock: the looks of all pages follow one another.
-    pub(crate) next_look: Mutex<Timestamp>,
+    pub(crate) looks: Looks,
 }
 
 /// All pages, to be merged with the API.
 pub fn router(engine: Engine, options: Options) -> Router {
-    let next_look = Mutex::new(engine.clock().now());
-    let app = Arc::new(App { engine, public_url: options.public_url, next_look });
+    let looks = Looks::new(engine.clock().now());
+    let app = Arc::new(App { engine, public_url: options.public_url, looks });
     let mut router = Router::new();
     for page in pages::PUBLIC {
         let face = if page.path.starts_with("/portal/") { Face::Portal } else { Face::Dashboard };

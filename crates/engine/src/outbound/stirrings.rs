@@ -85,13 +85,20 @@ impl Stirrings {
 }
 
 impl Changes {
-    /// Waits until something has changed since the last call, or since it began to watch. Many changes are one. False: the
-    /// server stops, and nothing more is told.
-    pub async fn next(&mut self) -> bool {
-        tokio::select! {
-            // Both tellers live as long as it does.
-            _ = self.ended.wait_for(|ended| *ended) => false,
-            told = self.heard.changed() => told.is_ok(),
+    /// Waits until something has changed since the last call, or since it began to watch. Many changes are one.
+    pub async fn next(&mut self) {
+        if self.heard.changed().await.is_err() {
+            // Its teller lives as long as it does.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until the server stops.
+    pub fn stopped(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut ended = self.ended.clone();
+        async move {
+            // Its teller lives as long as the engine.
+            let _ = ended.wait_for(|ended| *ended).await;
         }
     }
 }
@@ -112,7 +119,7 @@ mod tests {
     async fn is_told(changes: &mut Changes) -> bool {
         tokio::select! {
             biased;
-            told = changes.next() => told,
+            () = changes.next() => true,
             () = tokio::task::yield_now() => false,
         }
     }
@@ -139,11 +146,12 @@ mod tests {
     #[tokio::test]
     async fn a_stop_lets_go_who_watches_and_who_comes_late() {
         let stirrings = Arc::new(Stirrings::default());
-        let mut early = stirrings.watch(ONE).expect("there is room");
+        let early = stirrings.watch(ONE).expect("there is room");
+        let stopped = tokio::spawn(early.stopped());
         stirrings.end();
-        assert!(!early.next().await);
-        assert!(!early.next().await);
-        assert!(!stirrings.watch(ONE).expect("there is room").next().await);
+        stopped.await.expect("it ends");
+        early.stopped().await;
+        stirrings.watch(ONE).expect("there is room").stopped().await;
     }
 
     #[test]

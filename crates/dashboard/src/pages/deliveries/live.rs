@@ -2,8 +2,8 @@
 //!
 //! A wake of this process says that something of the tenant changed, and a slow look stands behind it for what other nodes did.
 //! Each look is the list's own query: what came or changed since the look before goes out as rows. However much happens, a page has
-//! one look in half a second at most, its looks take a tenth of the time at most, and those of all pages together half of it, so that
-//! deliveries are not slowed.
+//! one look in half a second at most, its looks take a tenth of the time at most, and those of all pages follow one another and take half of it
+//! (`looks`), so that deliveries are not slowed: many pages with slow lists get their rows later, all alike.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -40,6 +40,8 @@ pub(crate) static LIVE: Page = Page {
 const LOOK_EVERY_MIN: Duration = Duration::from_millis(500);
 /// After a look that took long, this many times its length is waited.
 const REST_PER_LOOK: u32 = 9;
+/// Whatever a clock that was set says of a look's length.
+const REST_MAX: Duration = Duration::from_secs(10);
 /// Without a wake, for what other nodes did.
 const LOOK_EVERY_MAX: Duration = Duration::from_secs(2);
 /// A proxy ends a connection on which nothing comes, most of them after a minute.
@@ -79,15 +81,18 @@ struct Seen {
 
 enum Told {
     Rows(String),
+    /// Nothing more is to be expected.
     End,
+    /// The server stops: the browser is to come back, here or to another node.
+    Stop,
 }
 
 impl Watch {
     /// Waits for something to tell.
     async fn next(&mut self) -> Told {
         loop {
-            if self.rest_until.is_some() && !self.wait().await {
-                return Told::End;
+            if self.rest_until.is_some() {
+                self.wait().await;
             }
             match self.look().await {
                 Ok(Some(rows)) => return Told::Rows(rows),
@@ -97,25 +102,22 @@ impl Watch {
         }
     }
 
-    /// False: the server stops.
-    async fn wait(&mut self) -> bool {
+    async fn wait(&mut self) {
         let clock = self.visit.engine().clock().clone();
-        let goes_on = tokio::select! {
-            goes_on = self.changes.next() => goes_on,
-            () = clock.sleep(LOOK_EVERY_MAX) => true,
-        };
-        if let Some(rest_until) = self.rest_until {
-            clock.sleep(rest_until.since(clock.now())).await;
+        tokio::select! {
+            () = self.changes.next() => {}
+            () = clock.sleep(LOOK_EVERY_MAX) => {}
         }
-        goes_on
+        if let Some(rest_until) = self.rest_until {
+            clock.sleep(rest_until.since(clock.now()).min(REST_MAX)).await;
+        }
     }
 
     /// `Err`: it has ended.
     async fn look(&mut self) -> Result<Option<String>, ()> {
         let clock = self.visit.engine().clock().clone();
         let app = self.visit.app.clone();
-        let mut next_look = app.next_look.lock().await;
-        clock.sleep(next_look.since(clock.now())).await;
+        let turn = app.looks.turn(&*clock).await;
         let now = clock.now();
         self.visit.now = now;
         if now.since(self.began) >= LASTS_MAX {
@@ -129,10 +131,9 @@ impl Watch {
         let page = self.visit.store().delivery_page(tenant.id, &self.filter, list::ROWS).await;
         // A store in trouble is looked at again later.
         let page = page.inspect_err(|error| tracing::debug!(%error, "live.look_failed"));
-        let took = clock.now().since(now);
-        *next_look = clock.now().plus(took);
-        drop(next_look);
-        self.rest_until = Some(clock.now().plus(LOOK_EVERY_MIN.max(took * REST_PER_LOOK)));
+        let took = turn.end(&*clock);
+        let rest = LOOK_EVERY_MIN.max(took * REST_PER_LOOK).min(REST_MAX);
+        self.rest_until = Some(clock.now().plus(rest));
         let Ok(page) = page else { return Ok(None) };
         let seen = |delivery: &StoredDelivery| Seen {
             reason: explain::reason(&tenant, delivery),
@@ -177,7 +178,11 @@ type Coming = Pin<Box<dyn Future<Output = (Watch, Told)> + Send>>;
 impl Rows {
     fn of(mut watch: Watch) -> Self {
         Self(Some(Box::pin(async move {
-            let told = watch.next().await;
+            let stopped = watch.changes.stopped();
+            let told = tokio::select! {
+                told = watch.next() => told,
+                () = stopped => Told::Stop,
+            };
             (watch, told)
         })))
     }
@@ -195,6 +200,10 @@ impl Stream for Rows {
                 // Lines would each be a line of data; rows need none.
                 let rows = rows.replace(['\r', '\n'], " ");
                 Poll::Ready(Some(Ok(Event::default().event("rows").data(rows))))
+            }
+            Poll::Ready((_, Told::Stop)) => {
+                self.0 = None;
+                Poll::Ready(None)
             }
             Poll::Ready((_, Told::End)) => {
                 self.0 = None;
