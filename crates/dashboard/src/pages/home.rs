@@ -99,7 +99,7 @@ fn waiting(visit: &Visit, health: &WebhookHealth) -> Markup {
     html! {
         @if health.waiting_at_least { (visit.t("at least")) " " }
         (count)
-        @if let Some(since) = since { " " span .hint { (visit.t("due")) " " (time::short(visit, since)) } }
+        @if let Some(since) = since { " " span .hint { (visit.t("the first due")) " " (time::short(visit, since)) } }
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) enum Standing {
     Failing,
     /// Switched off because the receiver answered 410.
     Gone,
-    /// On, and what is due has not been sent for [`LATE_AFTER`].
+    /// On, and nothing was sent for [`LATE_AFTER`] though something was due.
     Late,
     /// On, and a request of the last 24 hours was not taken.
     Shaky,
@@ -34,7 +34,7 @@ pub(crate) enum Standing {
 impl Standing {
     pub(crate) fn of(webhook: &Webhook, health: Option<&WebhookHealth>, now: Timestamp) -> Self {
         let figures = health.map(|health| Figures {
-            is_late: is_late(health.earliest_due, now),
+            is_late: is_late(health.earliest_due, health.last_fired, now),
             attempts: health.attempts,
             succeeded: health.succeeded,
             newest_fails: health.newest.is_some_and(|newest| fails(newest.state, newest.class)),
@@ -53,7 +53,7 @@ impl Standing {
         let told = newest.iter().filter(|one| one.kind != DeliveryKind::Test);
         let newest = told.into_iter().find(|one| one.last_class.is_some() || one.state.is_final());
         let figures = Figures {
-            is_late: is_late(earliest_due, now),
+            is_late: is_late(earliest_due, stats.last_fired, now),
             attempts: stats.attempts,
             succeeded: stats.succeeded,
             newest_fails: newest.is_some_and(|newest| fails(newest.state, newest.last_class)),
@@ -92,7 +92,7 @@ impl Standing {
             Self::Failing => "The newest delivery was not accepted.",
             Self::Gone => "The receiver answered 410 Gone.",
             Self::Off => "Switched off by a person.",
-            Self::Late => "What is due has waited for more than a minute.",
+            Self::Late => "Deliveries are due, and nothing was sent for a minute.",
             Self::Shaky => "Some requests were not accepted.",
             Self::On => "Every request was accepted.",
             Self::Quiet => "Nothing was sent in 24 hours.",
@@ -122,11 +122,12 @@ struct Figures {
     is_late: bool,
 }
 
-/// What is due is on its way within moments, unless its receiver is slow or its rate is limited.
+/// What is due is on its way within moments; a backlog that was held goes out at a steady pace, and is not late while it moves.
 const LATE_AFTER: Duration = Duration::from_secs(60);
 
-fn is_late(earliest_due: Option<Timestamp>, now: Timestamp) -> bool {
-    earliest_due.is_some_and(|due| now.since(due) > LATE_AFTER)
+fn is_late(earliest_due: Option<Timestamp>, last_fired: Option<Timestamp>, now: Timestamp) -> bool {
+    let long_ago = |at: Timestamp| now.since(at) > LATE_AFTER;
+    earliest_due.is_some_and(long_ago) && last_fired.is_none_or(long_ago)
 }
 
 /// Retries that are still to come do not make a webhook well.
@@ -188,9 +189,11 @@ mod tests {
         }
         let now = Timestamp::from_unix_ms(100_000);
         let due = |ms| Some(Timestamp::from_unix_ms(ms));
-        assert!(is_late(due(39_999), now));
+        assert!(is_late(due(39_999), None, now));
+        assert!(is_late(due(1), due(39_999), now));
+        assert!(!is_late(due(1), due(40_000), now), "it moves");
         for due in [due(40_000), due(200_000), None] {
-            assert!(!is_late(due, now));
+            assert!(!is_late(due, None, now));
         }
         assert!(fails(DeliveryState::Scheduled, Some(AttemptClass::Timeout)));
         assert!(!fails(DeliveryState::Delivered, Some(AttemptClass::Success)));
