@@ -1091,7 +1091,7 @@ export interface NewTrigger {
   enabled?: boolean;
   /** Of a webhook: what requests carry in X-Webhook-Secret. */
   secret?: string | null;
-  /** Of a webhook: make such a secret. */
+  /** Of a webhook: make a secret, in the form that its preset takes; refused where the provider signs with a key of its own. */
   generateSecret?: boolean;
   /** Of a webhook: how a provider signs. */
   verification?: NewVerification | null;
@@ -1211,7 +1211,7 @@ export interface TriggerPatch {
   enabled?: boolean;
   /** Of a webhook: replaces all secrets. */
   secret?: string;
-  /** Of a webhook: make a secret that replaces all others. */
+  /** Of a webhook: make a secret that replaces all others, in the form that its preset takes. */
   generateSecret?: boolean;
   /** Of a webhook: how a provider signs. */
   verification?: NewVerification | null;

@@ -347,9 +347,11 @@ impl Preset {
         self.handshakes.iter().any(Handshake::takes_verify_token)
     }
 
-    /// A secret of these bytes as the preset takes one. None: it takes a public key, and only the provider has the other half.
+    /// A secret of these bytes as the preset takes one, to be entered at the provider: a token where it shows one, which every
+    /// version of it knows. None: it takes a public key, and only the provider has the other half.
     pub fn secret_of(&self, random: &[u8; 32]) -> Option<String> {
-        let scheme = self.schemes.first()?;
+        let token = self.schemes.iter().find(|scheme| scheme.algorithm == Algorithm::Token);
+        let scheme = token.or(self.schemes.first())?;
         if scheme.algorithm.is_public_key() {
             return None;
         }

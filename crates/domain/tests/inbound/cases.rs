@@ -306,3 +306,36 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_secret_that_is_made_for_a_preset_verifies_what_is_signed_with_it() {
+    let random = SystemRandom::new();
+    let mut refused = Vec::new();
+    for preset in presets() {
+        let name = preset.name();
+        let Some(secret) = preset.secret_of(&[7; 32]) else {
+            refused.push(name);
+            continue;
+        };
+        assert!(secret.len() > 40, "{name}: {} bytes", secret.len());
+        let verifier = Verifier::new(preset.clone(), &[&secret], None, None)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let sample = cases(preset, URL, NOW, &random);
+        let sample =
+            sample.iter().find(|case| case.name.ends_with("a signed request")).expect("every preset has one");
+        let content_type = sample.request.headers.get("content-type").cloned();
+        let draft = Draft {
+            method: &sample.request.method,
+            url: URL,
+            headers: content_type.map(|value| ("content-type".parse().unwrap(), value)).into_iter().collect(),
+            body: &sample.request.body,
+            timestamp: NOW,
+            id: "msg_1",
+        };
+        let sent =
+            sign(preset, &secret, &draft, &random).unwrap_or_else(|| panic!("{name}: nothing was signed"));
+        verifier.verify(&sent.incoming(), NOW).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+    }
+    // Whose secrets are public keys.
+    assert!(refused.contains(&"discord") && refused.len() < 10, "{refused:?}");
+}

@@ -35,7 +35,11 @@ static NEW_TRIGGER: Shape = Shape {
         Field::new("name", Kind::Text, "What people call it; the type when absent."),
         Field::new("enabled", Kind::Bool, "Whether it starts runs; true when absent."),
         Field::new("secret", Kind::Text, "Of a webhook: what requests carry in X-Webhook-Secret.").nullable(),
-        Field::new("generateSecret", Kind::Bool, "Of a webhook: make such a secret."),
+        Field::new(
+            "generateSecret",
+            Kind::Bool,
+            "Of a webhook: make a secret, in the form that its preset takes; refused where the provider signs with a key of its own.",
+        ),
         Field::new("verification", Kind::Object(&VERIFICATION), "Of a webhook: how a provider signs.")
             .nullable(),
         Field::new("filter", Kind::Text, "CEL over `input`, `headers`, `method`, `query`.").nullable(),

@@ -29,7 +29,11 @@ static PATCH: Shape = Shape {
         Field::new("name", Kind::Text, "What people call it."),
         Field::new("enabled", Kind::Bool, "Whether it starts runs."),
         Field::new("secret", Kind::Text, "Of a webhook: replaces all secrets."),
-        Field::new("generateSecret", Kind::Bool, "Of a webhook: make a secret that replaces all others."),
+        Field::new(
+            "generateSecret",
+            Kind::Bool,
+            "Of a webhook: make a secret that replaces all others, in the form that its preset takes.",
+        ),
         Field::new("verification", Kind::Object(&VERIFICATION), "Of a webhook: how a provider signs.")
             .nullable(),
         Field::new("filter", Kind::Text, "CEL over `input`, `headers`, `method`, `query`.").nullable(),
