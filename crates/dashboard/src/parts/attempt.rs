@@ -202,7 +202,7 @@ pub(crate) fn split(visit: &Visit, timing: &AttemptTiming) -> Markup {
     const WIDTH: f64 = 720.0;
     let t = |text| visit.t(text);
     let parts = [
-        (t("Name"), timing.dns_us),
+        (t("DNS"), timing.dns_us),
         (t("Connection"), timing.connect_us),
         (t("TLS"), timing.tls_us),
         (t("Waiting for the answer"), timing.wait_us),

@@ -1,8 +1,11 @@
 //! Charts as SVG, drawn here: no script, no style attribute. Each has a text for those who do not see it, and pages put the
 //! numbers in a table behind it.
 
+use std::time::Duration;
+
 use maud::{Markup, html};
 
+use super::{text, time};
 use crate::words::Words;
 
 /// A stretch of time and what happened in it.
@@ -44,7 +47,7 @@ pub(crate) fn outcomes(words: Words, title: &str, buckets: &[Bucket]) -> Markup 
     let t = |text| words.say(text);
     let most = buckets.iter().map(|bucket| bucket.succeeded + bucket.failed).max().unwrap_or(0).max(1);
     let step = WIDTH as f64 / buckets.len().max(1) as f64;
-    html! {
+    let svg = html! {
         svg .chart role="img" aria-label=(title) viewBox=(format!("0 0 {WIDTH} {}", HEIGHT + 18)) preserveAspectRatio="none" {
             title { (title) }
             line .axis x1="0" y1=(HEIGHT) x2=(WIDTH) y2=(HEIGHT) {}
@@ -59,16 +62,18 @@ pub(crate) fn outcomes(words: Words, title: &str, buckets: &[Bucket]) -> Markup 
                 }
             }
         }
-    }
+    };
+    scaled(&text::count(most), buckets, svg)
 }
 
-/// A line for each series, from the same zero. A gap is where there is nothing to say.
-pub(crate) fn lines(title: &str, series: &[(&str, &[Option<u64>])]) -> Markup {
+/// A line for each series, from the same zero, in milliseconds. A gap is where there is nothing to say. `buckets`: the same
+/// stretches of time.
+pub(crate) fn lines(title: &str, series: &[(&str, &[Option<u64>])], buckets: &[Bucket]) -> Markup {
     const WIDTH: f64 = 720.0;
     const HEIGHT: f64 = 160.0;
     let most =
         series.iter().flat_map(|(_, values)| values.iter().flatten()).max().copied().unwrap_or(0).max(1);
-    html! {
+    let svg = html! {
         svg .chart role="img" aria-label=(title) viewBox=(format!("0 0 {WIDTH} {}", HEIGHT + 18.0)) preserveAspectRatio="none" {
             title { (title) }
             line .axis x1="0" y1=(HEIGHT) x2=(WIDTH) y2=(HEIGHT) {}
@@ -76,6 +81,17 @@ pub(crate) fn lines(title: &str, series: &[(&str, &[Option<u64>])]) -> Markup {
                 path class={ "line line-" (index) } d=(path(values, most, WIDTH, HEIGHT)) fill="none" {}
             }
         }
+    };
+    scaled(&time::duration(Duration::from_millis(most)), buckets, svg)
+}
+
+/// With what its height stands for, and when it begins and ends: as text, which the picture would stretch.
+fn scaled(most: &str, buckets: &[Bucket], svg: Markup) -> Markup {
+    let (first, last) = (buckets.first(), buckets.last());
+    html! {
+        p .scale { "max. " (most) }
+        (svg)
+        p .scale { @for bucket in [first, last].into_iter().flatten() { span { (bucket.label) } } }
     }
 }
 
@@ -89,21 +105,19 @@ fn heights(bucket: &Bucket, most: u64, height: u64) -> (u64, u64) {
 fn path(values: &[Option<u64>], most: u64, width: f64, height: f64) -> String {
     let step = width / values.len().max(1) as f64;
     let mut path = String::new();
-    let mut drawing = false;
+    let known = |index: Option<usize>| index.and_then(|index| values.get(index)).is_some_and(Option::is_some);
     for (index, value) in values.iter().enumerate() {
-        let Some(value) = value else {
-            drawing = false;
-            continue;
-        };
+        let Some(value) = value else { continue };
         let x = (index as f64 + 0.5) * step;
         let y = height - *value as f64 / most as f64 * (height - 4.0);
-        if drawing {
-            path.push_str(&format!("L{x:.1} {y:.1}"));
-        } else {
-            // A point of its own would not be seen: it gets a little line.
-            path.push_str(&format!("M{:.1} {y:.1}L{x:.1} {y:.1}", x - 1.0));
+        match (known(index.checked_sub(1)), known(index.checked_add(1))) {
+            (true, _) => path.push_str(&format!("L{x:.1} {y:.1}")),
+            (false, true) => path.push_str(&format!("M{x:.1} {y:.1}")),
+            // A point of its own would not be seen: it gets a line as wide as a bar.
+            (false, false) => {
+                path.push_str(&format!("M{:.1} {y:.1}H{:.1}", x - step * 0.4, x + step * 0.4));
+            }
         }
-        drawing = true;
     }
     path
 }
@@ -122,6 +136,7 @@ mod tests {
 
     #[test]
     fn a_line_breaks_where_nothing_is_known() {
-        assert_eq!(path(&[Some(0), None, Some(4)], 4, 30.0, 10.0), "M4.0 10.0L5.0 10.0M24.0 4.0L25.0 4.0");
+        assert_eq!(path(&[Some(0), None, Some(4)], 4, 30.0, 10.0), "M1.0 10.0H9.0M21.0 4.0H29.0");
+        assert_eq!(path(&[Some(0), Some(4), None], 4, 30.0, 10.0), "M5.0 10.0L15.0 4.0");
     }
 }

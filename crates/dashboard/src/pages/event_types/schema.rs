@@ -40,7 +40,7 @@ pub(super) fn tree(words: Words, schema: &Value) -> Markup {
     let mut walk = Walk { words, root: schema, open: Vec::new(), left: NODES_MAX };
     html! {
         ul .schema { (walk.node("data", false, schema, 0)) }
-        @if walk.left == 0 { p .hint { (t("More than {} members are not shown here; the JSON has them all.").replace("{}", &NODES_MAX.to_string())) } }
+        @if walk.left == 0 { p .hint { (t("At most {} members are shown here; the JSON has them all.").replace("{}", &NODES_MAX.to_string())) } }
     }
 }
 
@@ -204,6 +204,6 @@ mod tests {
             defs.insert(format!("d{n}"), json!({"properties": {"x": {"$ref": next}, "y": {"$ref": next}}}));
         }
         let wide = json!({"$ref": "#/$defs/d0", "$defs": defs});
-        assert!(tree(Words::of(None), &wide).into_string().contains("not shown here"));
+        assert!(tree(Words::of(None), &wide).into_string().contains("At most"));
     }
 }

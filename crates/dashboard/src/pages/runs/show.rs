@@ -77,8 +77,9 @@ fn course(
     let again = format!("{here}{}", visit.query.with(&[("done", "")]));
     html! {
         div #course hx-get=[follows.then_some(&again)] hx-trigger=[follows.then_some("every 1s")] hx-swap=[follows.then_some("outerHTML")] {
-            div .actions {
-                (run_badge(visit, row.state))
+            // Apart from the button: a text that counts on must not have it wrap.
+            p {
+                (run_badge(visit, row.state)) " "
                 @if let Some(started) = row.started {
                     span .hint {
                         @match row.finished {
@@ -87,7 +88,9 @@ fn course(
                         }
                     }
                 }
-                @if visit.may_change() {
+            }
+            @if visit.may_change() {
+                div .actions {
                     @if follows { (parts::act(visit, &format!("{here}/cancel"), "danger", t("Cancel the run"))) }
                     @else { (parts::act(visit, &format!("{here}/replay"), "ghost", t("Replay the run"))) }
                 }

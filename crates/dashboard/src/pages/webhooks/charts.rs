@@ -88,7 +88,7 @@ pub(super) async fn section(visit: &Visit, webhook: &Webhook) -> Result<Markup, 
             } @else {
                 div .columns {
                     figure .card { figcaption { (t("Requests: accepted, and not accepted")) } (chart::outcomes(visit.words(), t("Requests over time"), &buckets)) }
-                    figure .card { figcaption { (t("Latency: p50 solid, p95 dashed")) } (chart::lines(t("Latency over time"), &[("p50", &p50), ("p95", &p95)])) }
+                    figure .card { figcaption { (t("Latency: p50 solid, p95 dashed")) } (chart::lines(t("Latency over time"), &[("p50", &p50), ("p95", &p95)], &buckets)) }
                 }
                 @if range.step == Step::Minute { p .hint { (t("Retries of what was published before this hour are not among these; the 24 hours have them.")) } }
                 @if cut { p .hint { (t("There was more than a chart by the minute looks at: its earliest minutes are not complete.")) } }
