@@ -24,7 +24,7 @@ pub(crate) fn stamp(visit: &Visit, at: Timestamp) -> String {
     at.to_jiff().to_zoned(visit.zone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A moment to come, counted down by script.
+/// A moment to come, counted down by script: at the end of a line, since it keeps the room that it may need.
 pub(crate) fn countdown(visit: &Visit, at: Timestamp) -> Markup {
     let left = at.since(visit.now);
     html! {

@@ -49,10 +49,11 @@ fn then(visit: &Visit, tenant: &Tenant, delivery: &StoredDelivery, reason: Reaso
     html! {
         @match reason {
             Reason::RetryDue => @if let Some(due) = delivery.due {
-                p { (t("The next attempt is at")) " " (time::stamp(visit, due)) ", " (time::countdown(visit, due)) "." }
+                p { (t("The next attempt is at")) " " (time::stamp(visit, due)) ", " (time::countdown(visit, due)) }
             },
             Reason::WaitingForScan => @if let Some(due) = delivery.due {
-                p { (t("The next scan is at")) " " (time::stamp(visit, due)) ", " (time::countdown(visit, due)) ". " (t("Nothing needs to be done.")) }
+                p { (t("The next scan is at")) " " (time::stamp(visit, due)) ", " (time::countdown(visit, due)) }
+                p { (t("Nothing needs to be done.")) }
             },
             Reason::Held | Reason::Paused | Reason::WebhookOff | Reason::HeldTooLong | Reason::Gone => p {
                 (to_webhook(visit, tenant, webhook, t("Switch the webhook on")))

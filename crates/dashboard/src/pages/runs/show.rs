@@ -140,7 +140,7 @@ fn why(visit: &Visit, row: &RunRow, steps: &[StepRow]) -> Markup {
             }))
         }
         @if let Some(due) = row.due.filter(|_| row.state == RunState::Waiting) {
-            (parts::notice(Tone::Waiting, html! { p { (t("It waits, and is looked at again")) " " (time::countdown(visit, due)) "." } }))
+            (parts::notice(Tone::Waiting, html! { p { (t("It waits, and is looked at again")) " " (time::countdown(visit, due)) } }))
         }
     }
 }

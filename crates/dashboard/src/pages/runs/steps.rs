@@ -48,7 +48,7 @@ pub(super) fn step(visit: &Visit, run: &RunRow, step: &StepRow, attempts: &[RunA
                 }
             }
             @if let Some(until) = step.until.filter(|_| !ended) {
-                p { (t("It waits until")) " " (time::stamp(visit, until)) ", " (time::countdown(visit, until)) "." }
+                p { (t("It waits until")) " " (time::stamp(visit, until)) ", " (time::countdown(visit, until)) }
             }
             (link(visit, step))
             @if let Some(error) = &step.error { p .bad-text { (error) } }
