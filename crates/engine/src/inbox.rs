@@ -262,7 +262,8 @@ pub(crate) async fn deliver(
         }),
     };
     let total_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-    let timing = Timing { total_us, ..Timing::default() };
+    // There is no name, connection or TLS: all of it is waiting for the answer.
+    let timing = Timing { wait_us: total_us, total_us, ..Timing::default() };
     Exchange { result, timing, peer: None, reused: false, redialled: false }
 }
 

@@ -46,6 +46,14 @@ pub(crate) fn received(visit: &Visit, attempt: &AttemptRow) -> Markup {
     }
 }
 
+fn connection(visit: &Visit, attempt: &AttemptRow) -> &'static str {
+    visit.t(match (attempt.peer.is_some(), attempt.reused) {
+        (true, true) => "kept open from an earlier request",
+        (true, false) => "a new one",
+        (false, _) => "none was made",
+    })
+}
+
 fn told(visit: &Visit, attempt: &AttemptRow) -> Markup {
     let t = |text| visit.t(text);
     html! {
@@ -53,7 +61,7 @@ fn told(visit: &Visit, attempt: &AttemptRow) -> Markup {
             (t("Attempt"), html! { (attempt.number) }),
             (t("Started"), time::moment(visit, attempt.started)),
             (t("Address"), html! { @match &attempt.peer { Some(peer) => code { (peer) }, None => (t("none was talked to")) } }),
-            (t("Connection"), html! { (if attempt.reused { t("kept open from an earlier request") } else { t("a new one") }) }),
+            (t("Connection"), html! { (connection(visit, attempt)) }),
             (t("Body sent"), html! { (text::size(attempt.request_bytes)) }),
         ]))
     }

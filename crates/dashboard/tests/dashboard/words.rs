@@ -28,6 +28,7 @@ const CHOOSERS: &[(&str, &str)] = &[
     ("pages/webhooks/why.rs", "fn off_because("),
     ("parts/attempt.rs", "fn advice("),
     ("parts/attempt.rs", "fn class_name("),
+    ("parts/attempt.rs", "fn connection("),
     ("parts/attempt.rs", "fn meaning("),
     ("parts/mod.rs", "fn state_badge("),
 ];
