@@ -46,7 +46,7 @@ test("a test event shows its request and its answer", async ({ page, server, rec
   await expect(block("Answer headers")).toContainText(/x-seen-by: sap/i);
   expect(await block("Answer body").textContent()).toBe('{"taken": true}');
   await expect(page.getByRole("img", { name: "Where the time went" })).toBeVisible();
-  for (const part of ["Name", "Connection", "TLS", "Waiting for the answer", "Reading the answer", "In all"]) {
+  for (const part of ["DNS", "Connection", "TLS", "Waiting for the answer", "Reading the answer", "In all"]) {
     await expect(page.getByRole("listitem").filter({ hasText: new RegExp(`^\\s*${part}: [0-9.]+ (µs|ms|s)`) })).toBeVisible();
   }
   await fits(page);
