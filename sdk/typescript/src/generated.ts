@@ -513,6 +513,12 @@ export interface DeliveryResent {
   resendOf: string;
 }
 
+/** `NewInbox` of the API. */
+export interface NewInbox {
+  /** The HTTP status that it answers, from 200 to 599; 200 when absent. */
+  status?: number;
+}
+
 /** `Inbox` of the API. */
 export interface Inbox {
   /** `inb_…` */

@@ -17,7 +17,7 @@ async fn world() -> World {
 async fn the_same_request_again_gets_the_same_answer_and_creates_nothing() {
     let world = world().await;
     let webhook = json!({"url": "https://hooks.example.com/", "events": ["*"], "generateSecret": true});
-    let cases: [(&str, &str, Value, &[&str]); 5] = [
+    let cases: [(&str, &str, Value, &[&str]); 6] = [
         ("/v1/events", "acme", json!({"type": "a.b", "data": 1}), &[]),
         (
             "/v1/events/batch",
@@ -26,6 +26,7 @@ async fn the_same_request_again_gets_the_same_answer_and_creates_nothing() {
             &[],
         ),
         ("/v1/webhooks", "acme", webhook, &["secret"]),
+        ("/v1/inboxes", "acme", json!({"status": 503}), &[]),
         ("/v1/tenants", "", json!({"id": "new", "profile": "standard"}), &[]),
         ("/v1/keys", "", json!({"role": "admin", "tenant": "acme", "name": "n"}), &["key"]),
     ];

@@ -116,6 +116,8 @@ async fn a_tenant_has_a_bounded_number_of_inboxes_and_each_answers_a_status() {
     let first = inbox(&world, "acme").await;
     for status in [0, 199, 600, 70_000] {
         set(&world, "acme", &first, status).await.expect_problem(422, "invalid_field", "status");
+        let create = world.operator(Method::POST, "/v1/inboxes", "acme").json(&json!({"status": status}));
+        create.send().await.expect_problem(422, "invalid_field", "status");
     }
     for status in [200, 204, 599] {
         set(&world, "acme", &first, status).await.expect_status(200);

@@ -20,14 +20,16 @@ use crate::inbox::{Inbox, SLUG_BYTES};
 const WRITERS: [Role; 2] = [Role::Operator, Role::Admin];
 
 impl Control {
-    /// Makes an inbox: operator, or admin of the tenant.
+    /// Makes an inbox that answers `status`: operator, or admin of the tenant.
     pub async fn inbox_create(
         &self,
         actor: &Actor,
         tenant: &Arc<Tenant>,
+        status: u16,
         again: Option<Repeatable<'_, Inbox>>,
     ) -> Result<Created<Inbox>, EngineError> {
         actor.require(&WRITERS, Some(tenant.id))?;
+        check_status(status)?;
         let turn = self.turn().await;
         if let Some(answer) = self.repeated(again.as_ref()).await? {
             return Ok(Created::Replayed(answer));
@@ -45,7 +47,7 @@ impl Control {
             tenant: tenant.id,
             id: InboxId::new(now, self.random()),
             slug: self.random_text(SLUG_BYTES),
-            status: 200,
+            status,
             created: now,
         };
         let act = Act {
@@ -69,14 +71,7 @@ impl Control {
         status: u16,
     ) -> Result<Inbox, EngineError> {
         actor.require(&WRITERS, Some(tenant.id))?;
-        if !(200..600).contains(&status) {
-            return Err(Problem::at(
-                Code::InvalidField,
-                "status",
-                "An inbox answers a status from 200 to 599.",
-            )
-            .into());
-        }
+        check_status(status)?;
         let turn = self.turn().await;
         let tenant = self.tenant_now(tenant.id).await?;
         let before = self.inbox_row(tenant.id, inbox).await?;
@@ -165,4 +160,11 @@ impl Control {
         };
         self.commit(turn, write, After { tenant: Some(next), ..After::default() }).await
     }
+}
+
+fn check_status(status: u16) -> Result<(), EngineError> {
+    if (200..600).contains(&status) {
+        return Ok(());
+    }
+    Err(Problem::at(Code::InvalidField, "status", "An inbox answers a status from 200 to 599.").into())
 }

@@ -1,6 +1,6 @@
 import type * as api from "../generated.js";
 import type { List } from "../list.js";
-import { path, type RequestOptions, type Transport } from "../transport.js";
+import { path, type CreateOptions, type RequestOptions, type Transport } from "../transport.js";
 
 /** Receivers of Postrider's own, to try a webhook with. */
 export class Inboxes {
@@ -11,8 +11,8 @@ export class Inboxes {
   }
 
   /** Makes an inbox. Its URL can be registered as a webhook's. */
-  create(options?: RequestOptions): Promise<api.Inbox> {
-    return this.#transport.json({ method: "POST", path: "/v1/inboxes" }, options);
+  create(inbox: api.NewInbox = {}, options?: CreateOptions): Promise<api.Inbox> {
+    return this.#transport.json({ method: "POST", path: "/v1/inboxes", body: inbox, repeat: "key" }, options);
   }
 
   /** All inboxes, newest first. */

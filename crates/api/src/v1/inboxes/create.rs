@@ -2,10 +2,12 @@
 
 use http::{Method, StatusCode};
 use postrider_engine::control::Role;
+use postrider_engine::inbox::Inbox;
 
 use super::{INBOX, View};
 use crate::auth::{Access, Gate, Scope};
-use crate::endpoint::{Answer, Call, Endpoint, Gives, Takes, answer_created, written};
+use crate::endpoint::{Answer, Call, Endpoint, Gives, Takes, answer_created, repeatable, written};
+use crate::shape::{Field, Kind, Shape};
 
 pub(crate) static ENDPOINT: Endpoint = Endpoint {
     method: Method::POST,
@@ -16,12 +18,26 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     access: Access::Roles(&[Role::Operator, Role::Admin], Scope::Tenant),
     gate: Gate::WebhooksWrite,
     query: &[],
-    takes: Takes::Nothing,
+    takes: Takes::creating_or_empty(&NEW_INBOX, "{}"),
     gives: Gives::Json(StatusCode::CREATED, &INBOX),
     handle: |call| Box::pin(handle(call)),
 };
 
+static NEW_INBOX: Shape = Shape {
+    name: "NewInbox",
+    fields: &[Field::new(
+        "status",
+        Kind::Count,
+        "The HTTP status that it answers, from 200 to 599; 200 when absent.",
+    )],
+};
+
 async fn handle(call: Call) -> Answer {
-    let created = call.app.engine.control().inbox_create(&call.actor(), call.tenant(), None).await?;
-    answer_created(StatusCode::CREATED, created, |inbox| written(&View::of(&call.app.public_url, inbox)))
+    let mut fields = call.fields()?;
+    // What is no status is refused by control.
+    let status = fields.count("status").map_or(200, |status| u16::try_from(status).unwrap_or(0));
+    let view = |inbox: &Inbox| written(&View::of(&call.app.public_url, inbox));
+    let again = repeatable(&call.idem, &view);
+    let created = call.app.engine.control().inbox_create(&call.actor(), call.tenant(), status, again).await?;
+    answer_created(StatusCode::CREATED, created, view)
 }
