@@ -18,8 +18,9 @@ use super::process::Process;
 use super::programs::{Programs, attempt};
 use super::{Until, home, keeper, locked};
 
-/// Many test processes with a pool each.
-const SETTINGS: &[(&str, &str)] = &[("max_connections", "500")];
+/// Many test processes with a pool each. A test that is over removes its database while its runtime stands still, perhaps in the
+/// middle of a new connection: removing any database waits until that has got in or was given up, a minute by default.
+const SETTINGS: &[(&str, &str)] = &[("max_connections", "500"), ("authentication_timeout", "5s")];
 
 /// PostgreSQL cuts names after 63 bytes: this, the mark of a process (20 at most), a number (16), and what joins them.
 const PREFIX_CHARS_MAX: usize = 24;
