@@ -234,6 +234,21 @@ async fn the_code_to_verify_is_that_of_the_profile() {
 }
 
 #[tokio::test]
+async fn the_code_to_verify_is_that_of_the_keys_in_force() {
+    let world = acme("standard").await;
+    let operator = world.operator().await;
+    // RFC 8032, section 7.1, test 1.
+    let secret = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let url = ("url", "https://127.0.0.1/x");
+    let fields = [url, ("events", "*"), ("secret_choice", "own"), ("secret", secret), ("enabled", "on")];
+    operator.post(&format!("{BASE}/new"), &fields).await.expect_status(200);
+    let id = world.tenant_now("acme").webhooks[0].id;
+    let page = operator.get(&format!("{BASE}/{id}/verify")).await.expect_status(200);
+    let page = page.expect_text("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").expect_text("v1a,");
+    page.expect_text("Ed25519PublicKey").expect_no_text("createHmac").expect_no_text(secret);
+}
+
+#[tokio::test]
 async fn a_deletion_asks_on_a_page_of_its_own() {
     let world = acme("smartmaintenance").await;
     let id = world.webhook("acme", "https://127.0.0.1/x", &["*"]).await;

@@ -5,11 +5,12 @@ use super::signer::{SignaturePart, Signed};
 use super::template::{Format, Placeholder, Source, TimeFormat};
 use crate::signature::{KeyKind, SecretForm};
 
-/// The way to check the signature of a shared secret.
+/// The way to check a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recipe {
+    pub kind: KeyKind,
     pub header: String,
-    /// What stands before the signature in the header, `sha256=` or `v1,`; nothing stands behind it.
+    /// What stands before the signature in the header, `sha256=`, `v1,` or `v1a,`; nothing stands behind it.
     pub prefix: String,
     /// `hex` or `base64`.
     pub encoding: &'static str,
@@ -17,6 +18,7 @@ pub struct Recipe {
     pub signed: Vec<Stretch>,
     /// What divides several signatures, of which one must hold.
     pub separator: Option<String>,
+    /// What a shared secret looks like.
     pub secret_form: SecretForm,
     /// The header that says, in seconds, when the request was signed; a receiver refuses what is too old.
     pub time_header: Option<String>,
@@ -33,10 +35,10 @@ pub enum Stretch {
 }
 
 impl Profile {
-    /// `None`: this profile does not sign, or in a form that only its own description tells.
-    pub fn recipe(&self) -> Option<Recipe> {
+    /// `None`: this profile does not sign with such keys, or in a form that only its own description tells.
+    pub fn recipe(&self, kind: KeyKind) -> Option<Recipe> {
         let signer = self.signer()?;
-        let template = signer.template(KeyKind::Shared)?;
+        let template = signer.template(kind)?;
         let (prefix, encoding, content) = match template.0.as_slice() {
             [SignaturePart::Signature { encoding, content }] => (String::new(), encoding, content),
             [SignaturePart::Text(prefix), SignaturePart::Signature { encoding, content }] => {
@@ -61,6 +63,7 @@ impl Profile {
             });
         }
         Some(Recipe {
+            kind,
             header: signer.header.clone(),
             prefix,
             encoding: encoding.name(),
@@ -101,11 +104,12 @@ mod tests {
         ] {
             let profiles = builtin_profiles();
             let profile = profiles.iter().find(|profile| profile.name == name).expect("a built-in profile");
-            let recipe = profile.recipe().expect("it signs");
+            let recipe = profile.recipe(KeyKind::Shared).expect("it signs");
             let told =
                 (recipe.header.as_str(), recipe.prefix.as_str(), recipe.encoding, recipe.separator.is_some());
             assert_eq!(told, (header, prefix, encoding, listed), "{name}");
             assert_eq!(profile.idempotency_header(), idempotency, "{name}");
+            assert_eq!(profile.recipe(KeyKind::Ed25519).is_some(), name == "standard");
         }
     }
 
@@ -114,7 +118,7 @@ mod tests {
         let profiles = builtin_profiles();
         let standard =
             profiles.iter().find(|profile| profile.name == "standard").expect("a built-in profile");
-        let recipe = standard.recipe().expect("it signs");
+        let recipe = standard.recipe(KeyKind::Shared).expect("it signs");
         let header = |name: &str| Stretch::Header(name.to_owned());
         let dot = || Stretch::Text(".".to_owned());
         assert_eq!(
@@ -122,5 +126,8 @@ mod tests {
             [header("webhook-id"), dot(), header("webhook-timestamp"), dot(), Stretch::Body]
         );
         assert_eq!(recipe.time_header.as_deref(), Some("webhook-timestamp"));
+        let public = standard.recipe(KeyKind::Ed25519).expect("it signs");
+        assert_eq!(public.prefix, "v1a,");
+        assert_eq!(Recipe { kind: KeyKind::Shared, prefix: recipe.prefix.clone(), ..public }, recipe);
     }
 }

@@ -2,6 +2,7 @@
 //! profile, also for one that an operator brought.
 
 use postrider_domain::profile::{Recipe, SecretForm, Stretch};
+use postrider_domain::signature::KeyKind;
 
 /// How old a signed time may be, in seconds: what Standard Webhooks recommends.
 const TOLERANCE_SECONDS: u32 = 300;
@@ -9,7 +10,10 @@ const TOLERANCE_SECONDS: u32 = 300;
 /// A language, and what of it differs from the others.
 struct Language {
     name: &'static str,
+    /// For a shared secret.
     template: &'static str,
+    /// For the public half of an Ed25519 key. `PREFIX` and `VALUES` stand in it as in the other.
+    public_template: &'static str,
     /// Around a header's name, in an expression that gives its text.
     header: (&'static str, &'static str),
     /// The raw body as bytes.
@@ -25,6 +29,9 @@ struct Language {
     /// Several signatures in one value; `SEP` stands for what divides them.
     many: &'static str,
     one: &'static str,
+    /// The same for a public key: the signatures to try.
+    public_many: &'static str,
+    public_one: &'static str,
     /// Refuses what was signed too long ago; `TIME` stands for the header's expression.
     time: &'static str,
 }
@@ -52,14 +59,17 @@ fn write(language: &Language, recipe: &Recipe) -> String {
         SecretForm::Utf8 => language.key_utf8,
         SecretForm::Whsec => language.key_whsec,
     };
+    let (template, many, one) = match recipe.kind {
+        KeyKind::Shared => (language.template, language.many, language.one),
+        KeyKind::Ed25519 => (language.public_template, language.public_many, language.public_one),
+    };
     let values = match &recipe.separator {
-        Some(separator) => language.many.replace("SEP", &quoted(separator)),
-        None => language.one.to_owned(),
+        Some(separator) => many.replace("SEP", &quoted(separator)),
+        None => one.to_owned(),
     };
     let time = recipe.time_header.as_ref().map(|name| language.time.replace("TIME", &header(name)));
     let tolerance = TOLERANCE_SECONDS.to_string();
-    let code = language
-        .template
+    let code = template
         .replace("@TIME_CHECK\n", &time.unwrap_or_default())
         .replace("@SIGNED", &signed)
         .replace("@ENCODED", encoding)
@@ -103,6 +113,21 @@ export function verify(secret, headers, body) {
   return @VALUES;
 }
 "#,
+        public_template: r#"
+import { createPublicKey, verify as holds } from "node:crypto";
+
+// `headers`: request.headers, with names in small letters. `body`: the raw body as a Buffer, before any parsing:
+// with Express, express.raw({ type: "*/*" }).
+export function verify(publicKey, headers, body) {
+@TIME_CHECK
+  // What stands before the key says that it is one of Ed25519 (RFC 8410).
+  const spki = Buffer.concat([Buffer.from("302a300506032b6570032100", "hex"), Buffer.from(publicKey.replace(/^whpk_/, ""), "base64")]);
+  const key = createPublicKey({ key: spki, format: "der", type: "spki" });
+  const signed = @SIGNED;
+  const given = @GIVEN;
+  return @VALUES.some((one) => one.startsWith("@PREFIX") && holds(null, signed, key, Buffer.from(one.slice("@PREFIX".length), "base64")));
+}
+"#,
         header: ("(headers[\"", "\"] ?? \"\")"),
         body: "body",
         text: ("\"", "\""),
@@ -113,6 +138,8 @@ export function verify(secret, headers, body) {
         key_whsec: "Buffer.from(secret.replace(/^whsec_/, \"\"), \"base64\")",
         many: "given.split(\"SEP\").some((one) => one.length === expected.length && timingSafeEqual(Buffer.from(one), expected))",
         one: "given.length === expected.length && timingSafeEqual(Buffer.from(given), expected)",
+        public_many: "given.split(\"SEP\")",
+        public_one: "[given]",
         time: "  if (!(Math.abs(Date.now() / 1000 - Number(TIME)) <= @TOLERANCE)) return false;\n",
     },
     Language {
@@ -130,6 +157,27 @@ def verify(secret: str, headers, body: bytes) -> bool:
     given = @GIVEN
     return @VALUES
 "#,
+        public_template: r#"
+import base64, time
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+# headers: the request's headers, found without regard to case. body: the raw body as bytes, before any parsing:
+# in Flask, request.get_data(); in Django, request.body.
+def verify(public_key: str, headers, body: bytes) -> bool:
+@TIME_CHECK
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key.removeprefix("whpk_")))
+    signed = @SIGNED
+    given = @GIVEN
+    for one in @VALUES:
+        try:
+            if one.startswith("@PREFIX"):
+                key.verify(base64.b64decode(one.removeprefix("@PREFIX")), signed)
+                return True
+        except (InvalidSignature, ValueError):
+            pass
+    return False
+"#,
         header: ("headers.get(\"", "\", \"\")"),
         body: "body",
         text: ("b\"", "\""),
@@ -140,6 +188,8 @@ def verify(secret: str, headers, body: bytes) -> bool:
         key_whsec: "base64.b64decode(secret.removeprefix(\"whsec_\"))",
         many: "any(hmac.compare_digest(one.encode(), expected.encode()) for one in given.split(\"SEP\"))",
         one: "hmac.compare_digest(given.encode(), expected.encode())",
+        public_many: "given.split(\"SEP\")",
+        public_one: "[given]",
         time: "    if abs(time.time() - int(TIME or 0)) > @TOLERANCE:\n        return False\n",
     },
     Language {
@@ -157,6 +207,26 @@ func Verify(secret string, headers http.Header, body []byte) bool {
 @VALUES
 }
 "#,
+        public_template: r#"
+// import: bytes, crypto/ed25519, encoding/base64, math, net/http, strconv, strings, time
+// body: the raw body, before any parsing: io.ReadAll(r.Body).
+func Verify(publicKey string, headers http.Header, body []byte) bool {
+@TIME_CHECK
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(publicKey, "whpk_"))
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return false
+	}
+	signed := @SIGNED
+	given := @GIVEN
+	for _, one := range @VALUES {
+		signature, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(one, "@PREFIX"))
+		if err == nil && strings.HasPrefix(one, "@PREFIX") && ed25519.Verify(key, signed, signature) {
+			return true
+		}
+	}
+	return false
+}
+"#,
         header: ("headers.Get(\"", "\")"),
         body: "body",
         text: ("[]byte(\"", "\")"),
@@ -167,6 +237,8 @@ func Verify(secret string, headers http.Header, body []byte) bool {
         key_whsec: "\tkey, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, \"whsec_\"))\n\tif err != nil {\n\t\treturn false\n\t}",
         many: "\tfor _, one := range strings.Split(given, \"SEP\") {\n\t\tif hmac.Equal([]byte(one), []byte(expected)) {\n\t\t\treturn true\n\t\t}\n\t}\n\treturn false",
         one: "\treturn hmac.Equal([]byte(given), []byte(expected))",
+        public_many: "strings.Split(given, \"SEP\")",
+        public_one: "[]string{given}",
         time: "\tsent, err := strconv.ParseInt(TIME, 10, 64)\n\tif err != nil || math.Abs(float64(time.Now().Unix()-sent)) > @TOLERANCE {\n\t\treturn false\n\t}\n",
     },
     Language {
@@ -182,6 +254,21 @@ function verify(string $secret, array $headers, string $body): bool {
 @VALUES
 }
 "#,
+        public_template: r#"
+// $headers: array_change_key_case(getallheaders()). $body: the raw body, before any parsing: file_get_contents("php://input").
+function verify(string $publicKey, array $headers, string $body): bool {
+@TIME_CHECK
+    $key = base64_decode(preg_replace("/^whpk_/", "", $publicKey));
+    $signed = @SIGNED;
+    $given = @GIVEN;
+    foreach (@VALUES as $one) {
+        $signature = base64_decode(substr($one, strlen("@PREFIX")));
+        if (str_starts_with($one, "@PREFIX") && strlen($signature) === SODIUM_CRYPTO_SIGN_BYTES
+            && sodium_crypto_sign_verify_detached($signature, $signed, $key)) return true;
+    }
+    return false;
+}
+"#,
         header: ("($headers[\"", "\"] ?? \"\")"),
         body: "$body",
         text: ("\"", "\""),
@@ -192,6 +279,8 @@ function verify(string $secret, array $headers, string $body): bool {
         key_whsec: "base64_decode(preg_replace(\"/^whsec_/\", \"\", $secret))",
         many: "    foreach (explode(\"SEP\", $given) as $one) {\n        if (hash_equals($expected, $one)) return true;\n    }\n    return false;",
         one: "    return hash_equals($expected, $given);",
+        public_many: "explode(\"SEP\", $given)",
+        public_one: "[$given]",
         time: "    if (abs(time() - (int) TIME) > @TOLERANCE) return false;\n",
     },
     Language {
@@ -210,6 +299,25 @@ def verify(secret, headers, body)
   @VALUES
 end
 "#,
+        public_template: r#"
+require "openssl"
+require "base64"
+
+# headers: names in small letters. body: the raw body, before any parsing: request.body.read, in Rails request.raw_post.
+def verify(public_key, headers, body)
+@TIME_CHECK
+  # What stands before the key says that it is one of Ed25519 (RFC 8410).
+  spki = ["302a300506032b6570032100"].pack("H*") + Base64.decode64(public_key.delete_prefix("whpk_"))
+  key = OpenSSL::PKey.read(spki)
+  signed = @SIGNED
+  given = @GIVEN
+  @VALUES.any? do |one|
+    one.start_with?("@PREFIX") && key.verify(nil, Base64.decode64(one.delete_prefix("@PREFIX")), signed)
+  rescue OpenSSL::PKey::PKeyError
+    false
+  end
+end
+"#,
         header: ("headers.fetch(\"", "\", \"\")"),
         body: "body",
         text: ("\"", "\""),
@@ -220,6 +328,8 @@ end
         key_whsec: "Base64.decode64(secret.delete_prefix(\"whsec_\"))",
         many: "given.split(\"SEP\").any? { |one| OpenSSL.secure_compare(one, expected) }",
         one: "OpenSSL.secure_compare(given, expected)",
+        public_many: "given.split(\"SEP\")",
+        public_one: "[given]",
         time: "  return false if (Time.now.to_i - TIME.to_i).abs > @TOLERANCE\n",
     },
     Language {
@@ -241,6 +351,25 @@ pub fn verify(secret: &str, headers: &http::HeaderMap, body: &[u8]) -> bool {
     @VALUES
 }
 "#,
+        public_template: r#"
+// crates: base64, ed25519-dalek, http. body: the raw body, before any parsing.
+pub fn verify(public_key: &str, headers: &http::HeaderMap, body: &[u8]) -> bool {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use ed25519_dalek::{Signature, VerifyingKey};
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");
+@TIME_CHECK
+    let Ok(key) = STANDARD.decode(public_key.trim_start_matches("whpk_")) else { return false };
+    let Ok(key) = VerifyingKey::try_from(key.as_slice()) else { return false };
+    let signed: Vec<u8> = @SIGNED;
+    let given = @GIVEN;
+    let holds = |one: &str| {
+        let signature = one.strip_prefix("@PREFIX").and_then(|text| STANDARD.decode(text).ok());
+        let signature = signature.and_then(|bytes| Signature::from_slice(&bytes).ok());
+        signature.is_some_and(|signature| key.verify_strict(&signed, &signature).is_ok())
+    };
+    @VALUES.any(holds)
+}
+"#,
         header: ("header(\"", "\")"),
         body: "body",
         text: ("&b\"", "\"[..]"),
@@ -251,6 +380,8 @@ pub fn verify(secret: &str, headers: &http::HeaderMap, body: &[u8]) -> bool {
         key_whsec: "STANDARD.decode(secret.trim_start_matches(\"whsec_\"))",
         many: "given.split(\"SEP\").any(|one| one.as_bytes().ct_eq(expected.as_bytes()).into())",
         one: "given.as_bytes().ct_eq(expected.as_bytes()).into()",
+        public_many: "given.split(\"SEP\")",
+        public_one: "std::iter::once(given)",
         time: "    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_secs());\n    if TIME.parse::<u64>().map_or(true, |sent| now.abs_diff(sent) > @TOLERANCE) { return false; }\n",
     },
 ];
@@ -269,8 +400,12 @@ mod tests {
 
     #[test]
     fn every_profile_has_code_in_every_language_without_a_hole() {
-        for profile in builtin_profiles() {
-            let recipe = profile.recipe().expect("it signs");
+        let kinds = [KeyKind::Shared, KeyKind::Ed25519];
+        let profiles = builtin_profiles();
+        let recipes: Vec<_> =
+            profiles.iter().flat_map(|profile| kinds.map(|kind| profile.recipe(kind))).flatten().collect();
+        assert_eq!(recipes.len(), profiles.len() + 1);
+        for recipe in recipes {
             let codes = codes(&recipe);
             assert_eq!(codes.len(), 6);
             for (language, code) in codes {
@@ -288,11 +423,40 @@ mod tests {
     #[test]
     fn the_code_takes_what_is_signed_and_refuses_what_is_changed() {
         for profile in builtin_profiles() {
-            let recipe = profile.recipe().expect("it signs");
+            let recipe = profile.recipe(KeyKind::Shared).expect("it signs");
             let script = python(&recipe);
             check("python3", &["-"], &script, &profile.name);
             check("node", &["--input-type=module", "-"], &node(&recipe), &profile.name);
         }
+    }
+
+    /// Python has no Ed25519 without a package: its code is only read.
+    #[test]
+    fn with_a_public_key_the_code_takes_what_is_signed_and_refuses_what_is_changed() {
+        for profile in builtin_profiles() {
+            let Some(recipe) = profile.recipe(KeyKind::Ed25519) else { continue };
+            let code = serde_json::to_string(&write(&LANGUAGES[1], &recipe)).expect("a string");
+            let read = format!("compile({code}, 'verify', 'exec')\nprint('held')\n");
+            check("python3", &["-"], &read, &profile.name);
+            check("node", &["--input-type=module", "-"], &node_public(&recipe), &profile.name);
+        }
+    }
+
+    fn node_public(recipe: &Recipe) -> String {
+        let code = write(&LANGUAGES[0], recipe);
+        let (header, prefix) = (recipe.header.to_ascii_lowercase(), &recipe.prefix);
+        format!(
+            "{code}\nimport {{ generateKeyPairSync, sign }} from 'node:crypto';\n\
+             const {{ publicKey, privateKey }} = generateKeyPairSync('ed25519');\n\
+             const key = 'whpk_' + publicKey.export({{ format: 'der', type: 'spki' }}).subarray(-32).toString('base64');\n\
+             const body = Buffer.from('{{\"a\": 1}}'), now = `${{Math.floor(Date.now() / 1000)}}`;\n\
+             const made = sign(null, Buffer.from(`evt_1.${{now}}.${{body}}`), privateKey).toString('base64');\n\
+             const with_ = (value) => ({{'webhook-id': 'evt_1', 'webhook-timestamp': now, '{header}': value}});\n\
+             const taken = ['{prefix}' + made, 'v1,AAAA {prefix}' + made].every((value) => verify(key, with_(value), body));\n\
+             const refused = ['', made, 'v1,' + made, '{prefix}', '{prefix}AAAA'].every((value) => !verify(key, with_(value), body));\n\
+             const changed = verify(key, with_('{prefix}' + made), Buffer.concat([body, Buffer.from(' ')]));\n\
+             console.log(taken && refused && !changed ? 'held' : 'broken');\n"
+        )
     }
 
     fn python(recipe: &Recipe) -> String {

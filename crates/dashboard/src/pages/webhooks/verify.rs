@@ -3,6 +3,8 @@
 use http::Method;
 use maud::{Markup, html};
 use postrider_domain::profile::{Recipe, SecretForm, Stretch};
+use postrider_domain::signature::KeyKind;
+use postrider_engine::catalogue::Webhook;
 
 use super::{in_path, link, recipe};
 use crate::page::{Answer, Page, Who};
@@ -20,7 +22,6 @@ async fn show(visit: Visit) -> Answer {
     let t = |text| visit.t(text);
     let webhook = in_path(&visit)?;
     let title = t("Code to verify");
-    let recipe = visit.tenant().profile().recipe();
     Ok(visit.page(title, html! {
         (parts::heading(title, html! {
             a .button .ghost href=(link(&visit, webhook.id, "")) { (t("Back to the webhook")) }
@@ -32,16 +33,28 @@ async fn show(visit: Visit) -> Answer {
                     a href=(link(&visit, webhook.id, "/secret")) { (t("Make one")) } }
             }))
         }
-        @match recipe {
-            Some(recipe) => (code(&visit, &recipe)),
-            None => p { (t("This profile does not sign its requests, or signs them in a form of its own: see its description.")) },
+        @for kind in kinds(&webhook) {
+            @match visit.tenant().profile().recipe(kind) {
+                Some(recipe) => (code(&visit, &webhook, &recipe)),
+                None => p { (t("This profile does not sign its requests, or signs them in a form of its own: see its description.")) },
+            }
         }
         p { (t("Does a signature not hold? Paste a request and see which part is wrong:")) " "
             a href=(visit.link(&format!("/signature?webhook={}", webhook.id))) { (t("Signature helper")) } }
     }))
 }
 
-fn code(visit: &Visit, recipe: &Recipe) -> Markup {
+/// Of the keys in force, of which there may be two while they change; without any, what a secret would be.
+fn kinds(webhook: &Webhook) -> Vec<KeyKind> {
+    let in_force = |kind: &KeyKind| webhook.keys.iter().any(|key| key.key.kind() == *kind);
+    let kinds = [KeyKind::Shared, KeyKind::Ed25519];
+    match webhook.keys.is_empty() {
+        true => vec![KeyKind::Shared],
+        false => kinds.into_iter().filter(in_force).collect(),
+    }
+}
+
+fn code(visit: &Visit, webhook: &Webhook, recipe: &Recipe) -> Markup {
     let t = |text| visit.t(text);
     let form = format!("{}<{}>", recipe.prefix, recipe.encoding);
     html! {
@@ -51,11 +64,8 @@ fn code(visit: &Visit, recipe: &Recipe) -> Markup {
             (t("Its form"), html! { code { (form) }
                 @if recipe.separator.is_some() { " " (t("several, divided by a space; one of them must hold, so that secrets can change without a gap")) } }),
             (t("Signed"), signed(visit, recipe)),
-            (t("Algorithm"), html! { "HMAC-SHA256, " (recipe.encoding) }),
-            (t("Key"), html! { @match recipe.secret_form {
-                SecretForm::Utf8 => (t("the secret's text as it is")),
-                SecretForm::Whsec => (t("what stands after whsec_, decoded from base64")),
-            } }),
+            (t("Algorithm"), html! { (algorithm(recipe.kind)) ", " (recipe.encoding) }),
+            (t("Key"), key(visit, webhook, recipe)),
             (t("Time"), html! { @match &recipe.time_header {
                 Some(header) => { code { (header) } " " (t("refuse what is more than five minutes old")) },
                 None => (t("none is signed: remember what you have handled, so that a copy does nothing")),
@@ -69,6 +79,27 @@ fn code(visit: &Visit, recipe: &Recipe) -> Markup {
             details .more open[index == 0] {
                 summary { (language) }
                 (text::block(visit.words(), language, &code))
+            }
+        }
+    }
+}
+
+fn algorithm(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Shared => "HMAC-SHA256",
+        KeyKind::Ed25519 => "Ed25519",
+    }
+}
+
+fn key(visit: &Visit, webhook: &Webhook, recipe: &Recipe) -> Markup {
+    let t = |text| visit.t(text);
+    html! {
+        @match (recipe.kind, recipe.secret_form) {
+            (KeyKind::Shared, SecretForm::Utf8) => (t("the secret's text as it is")),
+            (KeyKind::Shared, SecretForm::Whsec) => (t("what stands after whsec_, decoded from base64")),
+            (KeyKind::Ed25519, _) => {
+                @for public in webhook.keys.iter().filter_map(|key| key.key.public_key()) { code { (public) } " " }
+                (t("the public half; what stands after whpk_, decoded from base64, is the key"))
             }
         }
     }
