@@ -177,6 +177,7 @@ async fn a_viewer_looks_and_changes_nothing() {
         "secrets/TOKEN/delete".to_owned(),
         "connections/new".to_owned(),
         "connections/crm/authorize".to_owned(),
+        "connections/crm/edit".to_owned(),
         "connections/crm/refresh".to_owned(),
         "connections/crm/revoke".to_owned(),
         "connections/crm/delete".to_owned(),
@@ -317,5 +318,16 @@ async fn no_secret_comes_out_again() {
     let page = admin.post(&format!("{path}/authorize"), &[]).await.expect_status(200);
     page.expect_text("href=\"http://127.0.0.1:8090/authorize?").expect_no_text(value);
     admin.get("/portal/connections/new?provider=%3Cscript%3Ealert").await.expect_no_text("<script>alert");
+
+    let edit = format!("{path}/edit");
+    admin.get(&edit).await.expect_status(200).expect_text("withoutSecret").expect_no_text(value);
+    let both = [("clientSecret", "another-one"), ("withoutSecret", "on")];
+    let refused = admin.post(&edit, &both).await.expect_status(422);
+    refused.expect_text("clientSecret-error").expect_no_text("another-one");
+    admin.post(&edit, &[("scopes", "orders \n customers")]).await.expect_status(303);
+    admin.get(&path).await.expect_text("orders customers").expect_text("<dd>set</dd>");
+    admin.post(&edit, &[("scopes", ""), ("withoutSecret", "on")]).await.expect_status(303);
+    admin.get(&path).await.expect_no_text("orders customers").expect_no_text("<dd>set</dd>");
+    admin.get(&edit).await.expect_no_text("withoutSecret");
     admin.post(&format!("{path}/delete"), &[]).await.expect_status(303);
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod create;
+mod edit;
 mod list;
 mod show;
 
@@ -17,6 +18,8 @@ pub(crate) static PAGES: &[&Page] = &[
     &create::NEW,
     &create::CREATE,
     &show::SHOW,
+    &edit::FORM,
+    &edit::SAVE,
     &act::AUTHORIZE,
     &act::REFRESH,
     &act::REVOKE,

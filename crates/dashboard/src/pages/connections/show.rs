@@ -24,6 +24,7 @@ async fn show(visit: Visit) -> Answer {
         (parts::heading(&connection.name, html! { (state_badge(&visit, connection.state)) }))
         (parts::done(&visit, &[
             ("made", "Made. Its secret is sealed."),
+            ("saved", "Saved. It counts from now on."),
             ("refreshed", "The provider gave a new token."),
             ("revoked", "Ended. Steps that use it fail until somebody authorizes it again."),
         ]))
@@ -91,6 +92,7 @@ fn what_to_do(visit: &Visit, connection: &Connection) -> Markup {
         div .actions {
             @if connection.grant == Grant::AuthorizationCode { (parts::act(visit, &to("/authorize"), "", t("Authorize"))) }
             @if connection.state != ConnectionState::Revoked { (parts::act(visit, &to("/refresh"), "ghost", t("Refresh now"))) }
+            a .button .ghost href=(to("/edit")) { (t("Edit")) }
         }
         @if connection.state != ConnectionState::Revoked {
             (parts::danger(visit, &to("/revoke"), t("Revoke"), t("Its tokens are ended at the provider, where it can be told, and here in any case.")))
