@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -160,7 +161,11 @@ impl World {
                 self.delivery(tenant, event, |delivery| delivery.state != DeliveryState::Sending).await;
             match (open.state.is_final(), open.due) {
                 (false, Some(due)) if due > self.clock.now() => self.clock.set(due),
-                (false, _) => postrider_testkit::clock::turn().await,
+                // Due, and held back for a moment: a webhook that fails again and again is sent to at a pace.
+                (false, _) => {
+                    self.clock.advance(Duration::from_millis(1));
+                    postrider_testkit::clock::turn().await;
+                }
                 (true, _) => return open,
             }
         }
