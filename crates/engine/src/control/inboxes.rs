@@ -18,17 +18,20 @@ use crate::error::EngineError;
 use crate::inbox::{Inbox, SLUG_BYTES};
 
 const WRITERS: [Role; 2] = [Role::Operator, Role::Admin];
+/// Of an inbox that nobody has told what to answer.
+const STATUS: u16 = 200;
 
 impl Control {
-    /// Makes an inbox that answers `status`: operator, or admin of the tenant.
+    /// Makes an inbox that answers `status`, 200 when none is said: operator, or admin of the tenant.
     pub async fn inbox_create(
         &self,
         actor: &Actor,
         tenant: &Arc<Tenant>,
-        status: u16,
+        status: Option<u16>,
         again: Option<Repeatable<'_, Inbox>>,
     ) -> Result<Created<Inbox>, EngineError> {
         actor.require(&WRITERS, Some(tenant.id))?;
+        let status = status.unwrap_or(STATUS);
         check_status(status)?;
         let turn = self.turn().await;
         if let Some(answer) = self.repeated(again.as_ref()).await? {

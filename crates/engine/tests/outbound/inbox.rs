@@ -17,7 +17,7 @@ use crate::house::{House, PUBLIC_URL};
 pub(crate) const SECRET: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 
 async fn inbox(house: &House, tenant: &Arc<Tenant>) -> Inbox {
-    match house.engine.control().inbox_create(&Actor::postrider(), tenant, 200, None).await {
+    match house.engine.control().inbox_create(&Actor::postrider(), tenant, None, None).await {
         Ok(Created::Fresh(inbox)) => inbox,
         other => panic!("the inbox was not made: {other:?}"),
     }

@@ -18,7 +18,7 @@ pub(crate) static ENDPOINT: Endpoint = Endpoint {
     access: Access::Roles(&[Role::Operator, Role::Admin], Scope::Tenant),
     gate: Gate::WebhooksWrite,
     query: &[],
-    takes: Takes::creating_or_empty(&NEW_INBOX, "{}"),
+    takes: Takes::creating_or_empty(&NEW_INBOX, r#"{"status": 200}"#),
     gives: Gives::Json(StatusCode::CREATED, &INBOX),
     handle: |call| Box::pin(handle(call)),
 };
@@ -35,7 +35,7 @@ static NEW_INBOX: Shape = Shape {
 async fn handle(call: Call) -> Answer {
     let mut fields = call.fields()?;
     // What is no status is refused by control.
-    let status = fields.count("status").map_or(200, |status| u16::try_from(status).unwrap_or(0));
+    let status = fields.count("status").map(|status| u16::try_from(status).unwrap_or(0));
     let view = |inbox: &Inbox| written(&View::of(&call.app.public_url, inbox));
     let again = repeatable(&call.idem, &view);
     let created = call.app.engine.control().inbox_create(&call.actor(), call.tenant(), status, again).await?;

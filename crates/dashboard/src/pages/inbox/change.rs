@@ -39,7 +39,7 @@ async fn new(visit: Visit) -> Answer {
     };
     let kept = |inbox: &Inbox| to(inbox).into_bytes();
     let again = visit.idem().map(|idem| Repeatable { idem, answer: &kept });
-    let made = visit.engine().control().inbox_create(&visit.actor(), visit.tenant(), 200, again).await?;
+    let made = visit.engine().control().inbox_create(&visit.actor(), visit.tenant(), None, again).await?;
     let to = match &made {
         Created::Fresh(inbox) => to(inbox),
         Created::Replayed(kept) => String::from_utf8_lossy(kept).into_owned(),
