@@ -14,6 +14,7 @@ const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa"
 /** axe finds nothing, light or dark. */
 export async function accessible(page: Page): Promise<void> {
   const faults: string[] = [];
+  expect(page.frames(), "axe looks at the page alone, and at no frame in it").toHaveLength(1);
   await fold(page);
   await page.evaluate(axe.source);
   for (const colorScheme of ["light", "dark"] as const) {
