@@ -186,6 +186,7 @@ async fn a_viewer_looks_and_changes_nothing() {
     ] {
         viewer.post(&format!("/portal/{path}"), &[]).await.expect_status(403);
     }
+    viewer.get("/portal/connections/crm/edit").await.expect_status(403);
 }
 
 #[tokio::test]
@@ -318,16 +319,62 @@ async fn no_secret_comes_out_again() {
     let page = admin.post(&format!("{path}/authorize"), &[]).await.expect_status(200);
     page.expect_text("href=\"http://127.0.0.1:8090/authorize?").expect_no_text(value);
     admin.get("/portal/connections/new?provider=%3Cscript%3Ealert").await.expect_no_text("<script>alert");
-
-    let edit = format!("{path}/edit");
-    admin.get(&edit).await.expect_status(200).expect_text("withoutSecret").expect_no_text(value);
-    let both = [("clientSecret", "another-one"), ("withoutSecret", "on")];
-    let refused = admin.post(&edit, &both).await.expect_status(422);
-    refused.expect_text("clientSecret-error").expect_no_text("another-one");
-    admin.post(&edit, &[("scopes", "orders \n customers")]).await.expect_status(303);
-    admin.get(&path).await.expect_text("orders customers").expect_text("<dd>set</dd>");
-    admin.post(&edit, &[("scopes", ""), ("withoutSecret", "on")]).await.expect_status(303);
-    admin.get(&path).await.expect_no_text("orders customers").expect_no_text("<dd>set</dd>");
-    admin.get(&edit).await.expect_no_text("withoutSecret");
     admin.post(&format!("{path}/delete"), &[]).await.expect_status(303);
+}
+
+#[tokio::test]
+async fn the_secret_and_the_scopes_of_a_connection_change_on_its_page() {
+    let world = World::start().await;
+    let admin = leads(&world, "acme").await;
+    let changes = async || admin.get("/portal/audit").await.text.matches(">connection.updated<").count();
+    for (grant, authorize) in [("authorization_code", true), ("client_credentials", false)] {
+        let fields = [
+            ("name", grant),
+            ("provider", "custom"),
+            ("grant", grant),
+            ("clientId", "postrider"),
+            ("clientSecret", "the-first-secret"),
+            ("scopes", "a b"),
+            ("authorizationUrl", "http://127.0.0.1:8090/authorize"),
+            ("tokenUrl", "http://127.0.0.1:8090/token"),
+        ];
+        let made = admin.post("/portal/connections/new", &fields).await.expect_status(303);
+        let path = made.location().split('?').next().expect("an address has a path").to_owned();
+        let edit = format!("{path}/edit");
+        let shown = ("scopesShown", "a b");
+        let form = admin.get(&edit).await.expect_status(200).expect_no_text("the-first-secret");
+        assert_eq!(form.text.contains("withoutSecret"), authorize, "{grant} may be a public client");
+
+        // Nothing was changed, so nothing was saved.
+        let before = changes().await;
+        let same = admin.post(&edit, &[shown, ("scopes", " a\nb ")]).await.expect_status(303);
+        assert_eq!((same.location(), changes().await), (path.as_str(), before));
+
+        let saved = admin.post(&edit, &[shown, ("scopes", "a c")]).await.expect_status(303);
+        let told = if authorize { "Authorize it again for the other scopes." } else { "Saved." };
+        admin.get(saved.location()).await.expect_text(told).expect_text("<code>a c</code>");
+        // Who had the form open before and gives a secret leaves the scopes as somebody else made them.
+        let secret = [shown, ("scopes", "a b"), ("clientSecret", "the-second-secret")];
+        let saved = admin.post(&edit, &secret).await.expect_status(303);
+        let page = admin.get(saved.location()).await.expect_text("Saved.").expect_text("<code>a c</code>");
+        page.expect_no_text("the-second-secret");
+        assert_eq!(changes().await, before + 2);
+
+        let both = [("clientSecret", "the-third-secret"), ("withoutSecret", "on")];
+        let refused = admin.post(&edit, &both).await.expect_status(422);
+        refused.expect_text("clientSecret-error").expect_no_text("the-third-secret");
+        let public = admin.post(&edit, &[("withoutSecret", "on")]).await;
+        assert_eq!(public.status, if authorize { 303 } else { 422 });
+        admin.get(&edit).await.expect_status(200).expect_no_text("withoutSecret");
+        assert_eq!(changes().await, before + 2 + usize::from(authorize));
+
+        admin.post(&format!("{path}/revoke"), &[]).await.expect_status(303);
+        let next =
+            if authorize { "Authorize it again to use it." } else { "give the secret to use it again" };
+        admin.get(&path).await.expect_text("revoked").expect_text(next);
+        if !authorize {
+            admin.post(&edit, &[("clientSecret", "the-last-secret")]).await.expect_status(303);
+            admin.get(&path).await.expect_text("pending").expect_text("It is ready.");
+        }
+    }
 }

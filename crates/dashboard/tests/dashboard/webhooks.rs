@@ -234,18 +234,47 @@ async fn the_code_to_verify_is_that_of_the_profile() {
 }
 
 #[tokio::test]
-async fn the_code_to_verify_is_that_of_the_keys_in_force() {
+async fn the_code_to_verify_is_that_of_the_keys_that_sign() {
     let world = acme("standard").await;
     let operator = world.operator().await;
-    // RFC 8032, section 7.1, test 1.
-    let secret = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    // RFC 8032, section 7.1, tests 1 and 2.
+    let first = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let second = "whsk_TM0Imyj/ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U+4pvs=";
+    let halves = [
+        "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+        "whpk_PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=",
+    ];
     let url = ("url", "https://127.0.0.1/x");
-    let fields = [url, ("events", "*"), ("secret_choice", "own"), ("secret", secret), ("enabled", "on")];
+    let fields = [url, ("events", "*"), ("secret_choice", "own"), ("secret", first), ("enabled", "on")];
     operator.post(&format!("{BASE}/new"), &fields).await.expect_status(200);
     let id = world.tenant_now("acme").webhooks[0].id;
-    let page = operator.get(&format!("{BASE}/{id}/verify")).await.expect_status(200);
-    let page = page.expect_text("whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=").expect_text("v1a,");
-    page.expect_text("Ed25519PublicKey").expect_no_text("createHmac").expect_no_text(secret);
+    let verify = format!("{BASE}/{id}/verify");
+    let page = operator.get(&verify).await.expect_status(200).expect_text(halves[0]).expect_text("v1a,");
+    page.expect_text("Ed25519PublicKey").expect_no_text("createHmac").expect_no_text(first);
+
+    // In an overlap both are told, with the time of the one that retires; then the new one alone.
+    let rotate = async |secret: &str| {
+        let fields = [("do", "begin"), ("secret", secret), ("overlap", "3600")];
+        operator.post(&format!("{BASE}/{id}/secret"), &fields).await.expect_status(200);
+    };
+    rotate(second).await;
+    let page = operator.get(&verify).await.expect_text(halves[0]).expect_text(halves[1]);
+    assert_eq!(page.text.matches("signs until").count(), 1, "{}", page.text);
+    world.clock.advance(Duration::from_secs(3600));
+    operator
+        .get(&verify)
+        .await
+        .expect_no_text(halves[0])
+        .expect_text(halves[1])
+        .expect_no_text("signs until");
+
+    // Two kinds at once have code each, the newer first.
+    rotate("").await;
+    let page = operator.get(&verify).await.expect_text(halves[1]).expect_text("\"Node, Ed25519\"");
+    let [shared, public] = ["HMAC-SHA256</h2>", "Ed25519</h2>"].map(|end| page.text.find(end));
+    assert!(shared.is_some() && shared < public, "{}", page.text);
+    world.clock.advance(Duration::from_secs(3600));
+    operator.get(&verify).await.expect_text("createHmac").expect_no_text("Ed25519");
 }
 
 #[tokio::test]

@@ -24,9 +24,10 @@ async fn show(visit: Visit) -> Answer {
         (parts::heading(&connection.name, html! { (state_badge(&visit, connection.state)) }))
         (parts::done(&visit, &[
             ("made", "Made. Its secret is sealed."),
-            ("saved", "Saved. It counts from now on."),
+            ("saved", "Saved."),
+            ("scopes", "Saved. Authorize it again for the other scopes."),
             ("refreshed", "The provider gave a new token."),
-            ("revoked", "Ended. Steps that use it fail until somebody authorizes it again."),
+            ("revoked", "Ended. Steps that use it fail from now on."),
         ]))
         @if let Some(error) = &connection.error { (parts::notice(Tone::Bad, html! { p { (error) } })) }
         p .lead { (next(&visit, &connection)) }
@@ -45,8 +46,11 @@ fn next(visit: &Visit, connection: &Connection) -> &'static str {
             "It is ready. The first step that uses it asks for a token."
         }
         (ConnectionState::Active, _) => "It works. Its token is renewed before it expires, where the provider lets it.",
-        (ConnectionState::Failed, _) => "The provider refused for good. Do what the message says, then authorize or refresh it.",
-        (ConnectionState::Revoked, _) => "It was ended. Authorize it again to use it.",
+        (ConnectionState::Failed, _) => "The provider refused for good. Put right what the message names, here by editing it, then authorize or refresh it.",
+        (ConnectionState::Revoked, Grant::AuthorizationCode) => "It was ended. Authorize it again to use it.",
+        (ConnectionState::Revoked, Grant::ClientCredentials) => {
+            "It was ended, and the app's secret removed. Edit it and give the secret to use it again."
+        }
     })
 }
 

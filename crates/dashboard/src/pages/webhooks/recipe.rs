@@ -190,12 +190,12 @@ def verify(public_key: str, headers, body: bytes) -> bool:
         one: "hmac.compare_digest(given.encode(), expected.encode())",
         public_many: "given.split(\"SEP\")",
         public_one: "[given]",
-        time: "    if abs(time.time() - int(TIME or 0)) > @TOLERANCE:\n        return False\n",
+        time: "    try:\n        sent = int(TIME)\n    except ValueError:\n        return False\n    if abs(time.time() - sent) > @TOLERANCE:\n        return False\n",
     },
     Language {
         name: "Go",
         template: r#"
-// import: bytes, crypto/hmac, crypto/sha256, encoding/base64, encoding/hex, math, net/http, strconv, strings, time
+// import, of these, what is used: bytes, crypto/hmac, crypto/sha256, encoding/base64, encoding/hex, math, net/http, strconv, strings, time
 // body: the raw body, before any parsing: io.ReadAll(r.Body).
 func Verify(secret string, headers http.Header, body []byte) bool {
 @TIME_CHECK
@@ -208,7 +208,7 @@ func Verify(secret string, headers http.Header, body []byte) bool {
 }
 "#,
         public_template: r#"
-// import: bytes, crypto/ed25519, encoding/base64, math, net/http, strconv, strings, time
+// import, of these, what is used: bytes, crypto/ed25519, encoding/base64, math, net/http, strconv, strings, time
 // body: the raw body, before any parsing: io.ReadAll(r.Body).
 func Verify(publicKey string, headers http.Header, body []byte) bool {
 @TIME_CHECK
@@ -259,6 +259,7 @@ function verify(string $secret, array $headers, string $body): bool {
 function verify(string $publicKey, array $headers, string $body): bool {
 @TIME_CHECK
     $key = base64_decode(preg_replace("/^whpk_/", "", $publicKey));
+    if (strlen($key) !== SODIUM_CRYPTO_SIGN_PUBLICKEYBYTES) return false;
     $signed = @SIGNED;
     $given = @GIVEN;
     foreach (@VALUES as $one) {
@@ -287,7 +288,6 @@ function verify(string $publicKey, array $headers, string $body): bool {
         name: "Ruby",
         template: r#"
 require "openssl"
-require "base64"
 
 # headers: names in small letters. body: the raw body, before any parsing: request.body.read, in Rails request.raw_post.
 def verify(secret, headers, body)
@@ -301,18 +301,18 @@ end
 "#,
         public_template: r#"
 require "openssl"
-require "base64"
 
-# headers: names in small letters. body: the raw body, before any parsing: request.body.read, in Rails request.raw_post.
+# Ruby 3.1 or later. headers: names in small letters. body: the raw body, before any parsing: request.body.read,
+# in Rails request.raw_post.
 def verify(public_key, headers, body)
 @TIME_CHECK
   # What stands before the key says that it is one of Ed25519 (RFC 8410).
-  spki = ["302a300506032b6570032100"].pack("H*") + Base64.decode64(public_key.delete_prefix("whpk_"))
+  spki = ["302a300506032b6570032100"].pack("H*") + public_key.delete_prefix("whpk_").unpack1("m")
   key = OpenSSL::PKey.read(spki)
   signed = @SIGNED
   given = @GIVEN
   @VALUES.any? do |one|
-    one.start_with?("@PREFIX") && key.verify(nil, Base64.decode64(one.delete_prefix("@PREFIX")), signed)
+    one.start_with?("@PREFIX") && key.verify(nil, one.delete_prefix("@PREFIX").unpack1("m"), signed)
   rescue OpenSSL::PKey::PKeyError
     false
   end
@@ -323,9 +323,9 @@ end
         text: ("\"", "\""),
         join: ("[", ", ", "].map(&:b).join"),
         hex: "OpenSSL::HMAC.hexdigest(\"SHA256\", key, signed)",
-        base64: "Base64.strict_encode64(OpenSSL::HMAC.digest(\"SHA256\", key, signed))",
+        base64: "[OpenSSL::HMAC.digest(\"SHA256\", key, signed)].pack(\"m0\")",
         key_utf8: "secret",
-        key_whsec: "Base64.decode64(secret.delete_prefix(\"whsec_\"))",
+        key_whsec: "secret.delete_prefix(\"whsec_\").unpack1(\"m\")",
         many: "given.split(\"SEP\").any? { |one| OpenSSL.secure_compare(one, expected) }",
         one: "OpenSSL.secure_compare(given, expected)",
         public_many: "given.split(\"SEP\")",
@@ -419,9 +419,8 @@ mod tests {
         }
     }
 
-    /// Both are on most machines that build this; where one is not, there is nothing to try.
     #[test]
-    fn the_code_takes_what_is_signed_and_refuses_what_is_changed() {
+    fn the_code_of_node_and_python_takes_what_is_signed_and_refuses_what_is_changed() {
         for profile in builtin_profiles() {
             let recipe = profile.recipe(KeyKind::Shared).expect("it signs");
             let script = python(&recipe);
@@ -430,9 +429,9 @@ mod tests {
         }
     }
 
-    /// Python has no Ed25519 without a package: its code is only read.
+    /// Python has no Ed25519 without a package: its code is only compiled.
     #[test]
-    fn with_a_public_key_the_code_takes_what_is_signed_and_refuses_what_is_changed() {
+    fn with_a_public_key_the_code_of_node_takes_what_is_signed_and_refuses_what_is_changed() {
         for profile in builtin_profiles() {
             let Some(recipe) = profile.recipe(KeyKind::Ed25519) else { continue };
             let code = serde_json::to_string(&write(&LANGUAGES[1], &recipe)).expect("a string");
@@ -455,7 +454,9 @@ mod tests {
              const taken = ['{prefix}' + made, 'v1,AAAA {prefix}' + made].every((value) => verify(key, with_(value), body));\n\
              const refused = ['', made, 'v1,' + made, '{prefix}', '{prefix}AAAA'].every((value) => !verify(key, with_(value), body));\n\
              const changed = verify(key, with_('{prefix}' + made), Buffer.concat([body, Buffer.from(' ')]));\n\
-             console.log(taken && refused && !changed ? 'held' : 'broken');\n"
+             const old = String(now - 301), late = sign(null, Buffer.from(`evt_1.${{old}}.${{body}}`), privateKey).toString('base64');\n\
+             const stale = [old, '', 'x'].some((time) => verify(key, {{...with_('{prefix}' + late), 'webhook-timestamp': time}}, body));\n\
+             console.log(taken && refused && !changed && !stale ? 'held' : 'broken');\n"
         )
     }
 
@@ -471,13 +472,18 @@ mod tests {
         };
         let signed =
             if recipe.time_header.is_some() { "b'evt_1.' + now.encode() + b'.' + body" } else { "body" };
+        let when = match &recipe.time_header {
+            Some(name) => format!("assert not verify(SECRET, {{**headers, '{name}': 'x'}}, body)\n"),
+            None => String::new(),
+        };
         let (header, prefix) = (recipe.header.to_ascii_lowercase(), &recipe.prefix);
         format!(
             "{code}\nSECRET = '{SECRET}'\nbody = b'{{\"a\": 1}}'\nnow = str(int(time.time()))\n\
              mac = hmac.new({key}, {signed}, hashlib.sha256)\n\
              headers = {{'webhook-id': 'evt_1', 'webhook-timestamp': now, '{header}': '{prefix}' + {encoded}}}\n\
              assert verify(SECRET, headers, body)\nassert not verify(SECRET, headers, body + b' ')\n\
-             assert not verify(SECRET, {{}}, body)\nprint('held')\n"
+             assert not verify(SECRET, {{}}, body)\n\
+             {when}print('held')\n"
         )
     }
 

@@ -4,11 +4,11 @@ use http::Method;
 use maud::{Markup, html};
 use postrider_domain::profile::{Recipe, SecretForm, Stretch};
 use postrider_domain::signature::KeyKind;
-use postrider_engine::catalogue::Webhook;
+use postrider_engine::catalogue::KeyInForce;
 
 use super::{in_path, link, recipe};
 use crate::page::{Answer, Page, Who};
-use crate::parts::{self, Tone, facts, text};
+use crate::parts::{self, Tone, facts, text, time};
 use crate::visit::Visit;
 
 pub(super) static SHOW: Page = Page {
@@ -22,6 +22,9 @@ async fn show(visit: Visit) -> Answer {
     let t = |text| visit.t(text);
     let webhook = in_path(&visit)?;
     let title = t("Code to verify");
+    let now = visit.now;
+    let keys: Vec<&KeyInForce> =
+        webhook.keys.iter().filter(|key| key.until.is_none_or(|until| now < until)).collect();
     Ok(visit.page(title, html! {
         (parts::heading(title, html! {
             a .button .ghost href=(link(&visit, webhook.id, "")) { (t("Back to the webhook")) }
@@ -33,9 +36,12 @@ async fn show(visit: Visit) -> Answer {
                     a href=(link(&visit, webhook.id, "/secret")) { (t("Make one")) } }
             }))
         }
-        @for kind in kinds(&webhook) {
+        (parts::notice(Tone::Waiting, html! {
+            p { strong { (t("Sign the raw body.")) } " " (t("Take the bytes as they came, before any JSON parser: parsed and written again they may differ, and nothing holds any more.")) }
+        }))
+        @for (index, kind) in kinds(&keys).into_iter().enumerate() {
             @match visit.tenant().profile().recipe(kind) {
-                Some(recipe) => (code(&visit, &webhook, &recipe)),
+                Some(recipe) => (code(&visit, &keys, &recipe, index == 0)),
                 None => p { (t("This profile does not sign its requests, or signs them in a form of its own: see its description.")) },
             }
         }
@@ -44,41 +50,43 @@ async fn show(visit: Visit) -> Answer {
     }))
 }
 
-/// Of the keys in force, of which there may be two while they change; without any, what a secret would be.
-fn kinds(webhook: &Webhook) -> Vec<KeyKind> {
-    let in_force = |kind: &KeyKind| webhook.keys.iter().any(|key| key.key.kind() == *kind);
-    let kinds = [KeyKind::Shared, KeyKind::Ed25519];
-    match webhook.keys.is_empty() {
+/// Of the keys that sign now or from a time on, newest first; without any, what a secret would be.
+fn kinds(keys: &[&KeyInForce]) -> Vec<KeyKind> {
+    let mut kinds = Vec::new();
+    for key in keys {
+        if !kinds.contains(&key.key.kind()) {
+            kinds.push(key.key.kind());
+        }
+    }
+    match kinds.is_empty() {
         true => vec![KeyKind::Shared],
-        false => kinds.into_iter().filter(in_force).collect(),
+        false => kinds,
     }
 }
 
-fn code(visit: &Visit, webhook: &Webhook, recipe: &Recipe) -> Markup {
+fn code(visit: &Visit, keys: &[&KeyInForce], recipe: &Recipe, first: bool) -> Markup {
     let t = |text| visit.t(text);
     let form = format!("{}<{}>", recipe.prefix, recipe.encoding);
+    let algorithm = algorithm(recipe.kind);
     html! {
-        h2 { (t("What is signed, and how")) }
+        h2 { (t("What is signed, and how")) ": " (algorithm) }
         (facts(&[
             (t("Header"), html! { code { (recipe.header) } }),
             (t("Its form"), html! { code { (form) }
                 @if recipe.separator.is_some() { " " (t("several, divided by a space; one of them must hold, so that secrets can change without a gap")) } }),
             (t("Signed"), signed(visit, recipe)),
-            (t("Algorithm"), html! { (algorithm(recipe.kind)) ", " (recipe.encoding) }),
-            (t("Key"), key(visit, webhook, recipe)),
+            (t("Algorithm"), html! { (algorithm) ", " (recipe.encoding) }),
+            (t("Key"), key(visit, keys, recipe)),
             (t("Time"), html! { @match &recipe.time_header {
                 Some(header) => { code { (header) } " " (t("refuse what is more than five minutes old")) },
                 None => (t("none is signed: remember what you have handled, so that a copy does nothing")),
             } }),
         ]))
-        (parts::notice(Tone::Waiting, html! {
-            p { strong { (t("Sign the raw body.")) } " " (t("Take the bytes as they came, before any JSON parser: parsed and written again they may differ, and nothing holds any more.")) }
-        }))
-        h2 { (t("Code")) }
+        h2 { (t("Code")) ": " (algorithm) }
         @for (index, (language, code)) in recipe::codes(recipe).into_iter().enumerate() {
-            details .more open[index == 0] {
+            details .more open[first && index == 0] {
                 summary { (language) }
-                (text::block(visit.words(), language, &code))
+                (text::block(visit.words(), &format!("{language}, {algorithm}"), &code))
             }
         }
     }
@@ -91,15 +99,23 @@ fn algorithm(kind: KeyKind) -> &'static str {
     }
 }
 
-fn key(visit: &Visit, webhook: &Webhook, recipe: &Recipe) -> Markup {
+fn key(visit: &Visit, keys: &[&KeyInForce], recipe: &Recipe) -> Markup {
     let t = |text| visit.t(text);
     html! {
         @match (recipe.kind, recipe.secret_form) {
             (KeyKind::Shared, SecretForm::Utf8) => (t("the secret's text as it is")),
             (KeyKind::Shared, SecretForm::Whsec) => (t("what stands after whsec_, decoded from base64")),
             (KeyKind::Ed25519, _) => {
-                @for public in webhook.keys.iter().filter_map(|key| key.key.public_key()) { code { (public) } " " }
-                (t("the public half; what stands after whpk_, decoded from base64, is the key"))
+                @for key in keys {
+                    @if let Some(public) = key.key.public_key() {
+                        div {
+                            code { (public) }
+                            @if visit.now < key.from { " " (t("signs from")) " " (time::moment(visit, key.from)) }
+                            @if let Some(until) = key.until { " " (t("signs until")) " " (time::moment(visit, until)) }
+                        }
+                    }
+                }
+                div .hint { (t("The public half: the key is what stands after whpk_, decoded from base64.")) }
             }
         }
     }
