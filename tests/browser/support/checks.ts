@@ -1,7 +1,7 @@
 // What holds for every page. Each check fails with what a person needs to mend the page, and `checks.spec.ts` sees that it can fail.
 
-import axe, { type AxeResults, type RunOptions } from "axe-core";
 import { expect, type Page, type Response } from "@playwright/test";
+import axe, { type AxeResults, type RunOptions } from "axe-core";
 
 import { notes } from "./watch.ts";
 
